@@ -1,0 +1,82 @@
+"""Decoded media: plain values that encoders take and decoders give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Medium: TypeAlias = Literal["image", "audio", "video", "text"]
+MEDIA: tuple[Medium, ...] = ("image", "audio", "video", "text")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A still image, upright, on a white ground."""
+
+    pixels: NDArray[np.uint8]
+    """``(height, width, 3)`` RGB."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(
+                f"pixels must be (height, width, 3) uint8, got {self.pixels.shape} "
+                f"{self.pixels.dtype}"
+            )
+
+    def __repr__(self) -> str:
+        height, width, _ = self.pixels.shape
+        return f"Picture({width} x {height})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """A stretch of mono sound."""
+
+    samples: NDArray[np.float32]
+    """``(num_samples,)`` in [-1, 1]."""
+
+    sample_rate_hz: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.float32:
+            raise ValueError(
+                f"samples must be (num_samples,) float32, got {self.samples.shape} "
+                f"{self.samples.dtype}"
+            )
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+    def __repr__(self) -> str:
+        return f"Sound({self.duration_seconds:.3f} s at {self.sample_rate_hz} Hz)"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The readable text of a file, in reading order."""
+
+    blocks: tuple[str, ...]
+    """Paragraphs, list entries or records; never empty strings. A passage never crosses a record.
+    """
+
+    title: str | None = None
+    """What the document itself calls itself (HTML ``<title>``, first Markdown heading)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of an item that gets its own vector: a stretch of time or a passage."""
+
+    start_seconds: float | None = None
+    """First instant inside; ``None`` for still images and text."""
+
+    stop_seconds: float | None = None
+    """First instant after; ``None`` for still images and text."""
+
+    text: str | None = None
+    """The words of a passage; ``None`` where there are none."""

@@ -1,0 +1,45 @@
+"""Where state lives on disk: one folder holds everything a Kindred installation remembers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DATA_DIR_VARIABLE = "KINDRED_DATA_DIR"
+DEFAULT_DATA_DIR = Path("kindred-data")
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The paths inside a data folder."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> DataDir:
+        """Return the folder named by ``KINDRED_DATA_DIR``, or ``./kindred-data``."""
+        return cls(Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR).absolute())
+
+    @property
+    def catalog_path(self) -> Path:
+        """The SQLite catalog."""
+        return self.root / "catalog.sqlite"
+
+    def snapshots(self, collection: str) -> Path:
+        """The folder of a collection's snapshots and of the pointer to the live one."""
+        return self.root / "snapshots" / collection
+
+    def writer_lock(self, collection: str) -> Path:
+        """The lock file that one ingest or reindex of a collection holds."""
+        return self.root / "locks" / f"{collection}.lock"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures made once for display, by content; safe to delete."""
+        return self.root / "thumbnails"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and other files of running processes; safe to delete while nothing runs."""
+        return self.root / "run"

@@ -30,6 +30,11 @@ class DataDir:
         """The folder of a collection's snapshots and of the pointer to the live one."""
         return self.root / "snapshots" / collection
 
+    @property
+    def catalog_lock(self) -> Path:
+        """The lock file held while the catalog is created or its schema is brought up to date."""
+        return self.root / "catalog.lock"
+
     def writer_lock(self, collection: str) -> Path:
         """The lock file that one ingest or reindex of a collection holds."""
         return self.root / "locks" / f"{collection}.lock"

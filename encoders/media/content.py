@@ -32,6 +32,20 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DecodedPicture:
+    """A picture as it came out of a file."""
+
+    picture: Picture
+    """Reduced to the side length that was asked for; never enlarged."""
+
+    width_px: int
+    """Width of the upright original."""
+
+    height_px: int
+    """Height of the upright original."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sound:
     """A stretch of mono sound."""
 
@@ -57,6 +71,18 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundInfo:
+    """What a sound file holds."""
+
+    duration_seconds: float
+    """As the header says; measured where the header is silent or wrong."""
+
+    sample_rate_hz: int
+
+    num_channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The readable text of a file, in reading order."""
 
@@ -66,6 +92,11 @@ class Document:
 
     title: str | None = None
     """What the document itself calls itself (HTML ``<title>``, first Markdown heading)."""
+
+    blocks_are_records: bool = False
+    """True for JSON and JSON Lines: neighbouring blocks have nothing to do with each other, so
+    short ones are not packed into one passage.
+    """
 
 
 @dataclass(frozen=True, slots=True)

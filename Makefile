@@ -1,0 +1,45 @@
+# `make demo` and `make test` do their own set-up; nothing else has to be run before.
+VENV ?= .venv
+PYTHON ?= python3
+FAISS ?= cpu
+BIN := $(VENV)/bin
+SOURCES := encoders indexer search_api benchmarks tests
+
+# uv looks for local wheels under its own name of the variable.
+UV := $(shell command -v uv 2>/dev/null)
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+
+.PHONY: help setup demo test lint types bench-retrieval clean
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Make .venv with everything that the demo and the tests need.
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+ifdef UV
+	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	uv pip install --quiet --python $(BIN)/python -e '.[$(FAISS),clip,dev]' -c constraints.txt
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[$(FAISS),clip,dev]' -c constraints.txt
+endif
+	touch $@
+
+demo: setup ## Fetch models and real media, ingest them, print answers, serve (DEMO_SERVE=0 ends instead).
+	$(BIN)/kindred demo
+
+test: setup ## Run the tests with the starter's real weights.
+	$(BIN)/python -m pytest
+
+lint: setup ## Check style and format.
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: setup ## Check types.
+	$(BIN)/mypy
+
+bench-retrieval: setup ## Measure recall of the starter collection on labelled media.
+	$(BIN)/python -m benchmarks.retrieval
+
+clean: ## Remove the environment and caches, never data.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

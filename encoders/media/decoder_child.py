@@ -1,0 +1,192 @@
+"""The parent's side of one decoder process: start it, hand it a task, end it when it must end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from encoders.errors import KindredError
+from encoders.media.decode_limits import DecodeLimits
+from encoders.media.rejection import MediaRejected
+
+MAX_TASKS = 1000
+"""A process is replaced after this many tasks, so that what codecs leak stays small."""
+
+MAX_START_SECONDS = 60.0
+
+DECODER_MODULE = "encoders.media.decoder_process"
+
+
+class DecoderUnavailable(KindredError):
+    """A decoder process could not be started: the installation is broken, not the file."""
+
+    code = "decoder_unavailable"
+
+
+class DecoderChild:
+    """One decoder process, started when it is first needed and replaced when it has died.
+
+    ``call`` and ``close`` belong to one thread; ``kill`` may come from any.
+
+    Args:
+        limits: what the process may use.
+    """
+
+    def __init__(self, limits: DecodeLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._killed = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._num_tasks = 0
+
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run ``function`` in the process and return its result.
+
+        Raises:
+            MediaRejected: the function raised it, or the process hung, swelled or died.
+            DecoderUnavailable: no process could be started.
+        """
+        connection = self._ready_connection()
+        self._num_tasks += 1
+        deadline = _Deadline(self._limits.max_wall_seconds, self._end_process)
+        try:
+            connection.send((function, args, kwargs))
+            succeeded, outcome = connection.recv()
+        except (EOFError, ConnectionError):
+            deadline.end()
+            raise self._death(timed_out=deadline.expired) from None
+        finally:
+            deadline.end()
+        # A deadline that struck just after the answer has killed a process that owed nothing.
+        if deadline.expired or self._num_tasks >= MAX_TASKS:
+            self._discard()
+        if succeeded:
+            return outcome
+        raise outcome
+
+    def kill(self) -> None:
+        """End the process for good; a call that is under way fails."""
+        with self._lock:
+            self._killed = True
+        self._end_process()
+
+    def close(self) -> None:
+        """End the process and wait until it is gone; for the thread that calls ``call``."""
+        self.kill()
+        self._discard()
+
+    def _ready_connection(self) -> Connection[Any, Any]:
+        if self._process is not None and self._process.poll() is not None:
+            self._discard()  # it died between two tasks: nothing was lost
+        if self._connection is None:
+            self._start()
+        assert self._connection is not None
+        return self._connection
+
+    def _start(self) -> None:
+        ours, theirs = Pipe()
+        with self._lock:
+            if self._killed:
+                raise DecoderUnavailable("the decode sandbox is closed")
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", DECODER_MODULE, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env=_child_environment(),
+                )
+        self._connection = ours
+        self._num_tasks = 0
+        deadline = _Deadline(MAX_START_SECONDS, self._end_process)
+        try:
+            ours.send(self._limits)
+            ours.recv()
+        except (EOFError, ConnectionError) as error:
+            exit_code = self._process.wait()
+            self._discard()
+            raise DecoderUnavailable(
+                f"a decoder process ended with exit code {exit_code} before it was ready; what it "
+                "wrote to standard error says why",
+                exit_code=exit_code,
+            ) from error
+        finally:
+            deadline.end()
+
+    def _death(self, *, timed_out: bool) -> MediaRejected:
+        """Say why the process ended in the middle of a task, and clear it away."""
+        assert self._process is not None
+        exit_code = self._process.wait()
+        self._discard()
+        if timed_out:
+            return MediaRejected(
+                "timeout",
+                f"decoding took longer than {self._limits.max_wall_seconds:g} s",
+                max_wall_seconds=self._limits.max_wall_seconds,
+            )
+        if exit_code == -signal.SIGXCPU:
+            return MediaRejected(
+                "timeout",
+                f"decoding used more than {self._limits.max_cpu_seconds} s of processor time",
+                max_cpu_seconds=self._limits.max_cpu_seconds,
+            )
+        name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+        return MediaRejected(
+            "decoder_crashed", f"the decoder process died ({name})", exit_code=exit_code
+        )
+
+    def _end_process(self) -> None:
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+
+    def _discard(self) -> None:
+        self._end_process()
+        if self._process is not None:
+            self._process.wait()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+
+
+class _Deadline(threading.Timer):
+    """A started timer that remembers whether it went off."""
+
+    def __init__(self, seconds: float, action: Callable[[], None]) -> None:
+        super().__init__(seconds, self._expire)
+        self.daemon = True
+        self.expired = False
+        self._action = action
+        self.start()
+
+    def end(self) -> None:
+        """Stop the clock; afterwards ``expired`` is final."""
+        self.cancel()
+        self.join()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._action()
+
+
+def _child_environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        # The child finds modules where the parent does, whatever started the parent.
+        "PYTHONPATH": os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # One thread per child: parallelism comes from num_workers, and each BLAS thread would
+        # reserve address space that counts against the limit.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

@@ -1,0 +1,87 @@
+"""The child's side of the sandbox: ``python -m encoders.media.decoder_process FD``.
+
+Gives up what it does not need, then answers one task after another until its parent is gone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from encoders.media.decode_limits import DecodeLimits
+from encoders.media.rejection import MediaRejected
+
+MAX_OPEN_FILES = 64
+
+
+def main() -> None:
+    """Serve the parent at the other end of the descriptor given as the only argument."""
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    limits: DecodeLimits = connection.recv()
+    connection.send("ready")
+    give_up_rights(limits)
+    while True:
+        try:
+            function, args, kwargs = connection.recv()
+        except EOFError:
+            return  # the parent is gone
+        allow_cpu_seconds(limits.max_cpu_seconds)
+        connection.send(outcome_of(function, args, kwargs, limits))
+
+
+def give_up_rights(limits: DecodeLimits) -> None:
+    """Bound memory, forbid core dumps and any writing to files, and silence the codecs."""
+    wanted = {
+        resource.RLIMIT_AS: limits.max_memory_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
+    }
+    for kind, value in wanted.items():
+        _, allowed = resource.getrlimit(kind)
+        limit = value if allowed == resource.RLIM_INFINITY else min(value, allowed)
+        resource.setrlimit(kind, (limit, limit))
+    # Codecs write warnings about every odd file to standard error; up to here it was ours.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stderr.fileno())
+    os.close(nowhere)
+
+
+def allow_cpu_seconds(max_cpu_seconds: int) -> None:
+    """Move the soft limit ahead of what was used so far; beyond it the kernel sends SIGXCPU."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used_seconds = usage.ru_utime + usage.ru_stime
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used_seconds) + max_cpu_seconds, hard_limit))
+
+
+def outcome_of(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], limits: DecodeLimits
+) -> tuple[bool, Any]:
+    """Return ``(True, result)`` or ``(False, MediaRejected)``."""
+    try:
+        return True, function(*args, **kwargs)
+    except MediaRejected as error:
+        return False, error
+    except MemoryError:
+        return False, MediaRejected(
+            "out_of_memory",
+            f"decoding needed more than {limits.max_memory_bytes} bytes of memory",
+            max_memory_bytes=limits.max_memory_bytes,
+        )
+    except Exception as error:
+        # A fault of ours or of a codec: this file fails and says where, the others go on.
+        return False, MediaRejected(
+            "decoder_crashed",
+            f"the decoder failed with {type(error).__name__}: {error}",
+            traceback=traceback.format_exc(),
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Reading sound with libsndfile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.media.rejection import MediaRejected
+from encoders.media.sound_reader import BLOCK_FRAMES, require_sample_rate
+
+if TYPE_CHECKING:
+    import soundfile
+
+UNKNOWN_LENGTH_FRAMES = 2**62
+"""libsndfile answers with the largest number there is when a header leaves the length open."""
+
+
+def open_with_soundfile(file: BinaryIO) -> SoundfileReader | None:
+    """Open a sound, or return ``None`` if libsndfile cannot read it."""
+    import soundfile
+
+    try:
+        sound = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError:
+        return None
+    require_sample_rate(sound.samplerate)
+    return SoundfileReader(sound, file)
+
+
+class SoundfileReader:
+    """A `SoundReader` on libsndfile."""
+
+    def __init__(self, sound: soundfile.SoundFile, file: BinaryIO) -> None:
+        self._sound = sound
+        self._file = file
+        self.sample_rate_hz: int = sound.samplerate
+        self.num_channels: int = sound.channels
+        # For WAV and Ogg this is what is really there, whatever the header says.
+        is_known = sound.frames < UNKNOWN_LENGTH_FRAMES
+        self.num_frames: int | None = sound.frames if is_known else None
+
+    def blocks(self, first: int, stop: int) -> Iterator[NDArray[np.float32]]:
+        """Yield frames ``[first, stop)``; see `SoundReader`."""
+        import soundfile
+
+        stop = min(stop, self._sound.frames)
+        try:
+            if first < stop:
+                self._go_to(first)
+                yield from self._blocks_from_here(stop - first)
+        except soundfile.LibsndfileError as error:
+            raise MediaRejected("corrupt", f"libsndfile: {error}") from error
+
+    def _go_to(self, first: int) -> None:
+        import soundfile
+
+        try:
+            self._sound.seek(first)
+        except soundfile.LibsndfileError:
+            if self.num_frames is not None:
+                raise
+            # Without a length libFLAC cannot seek near the end, and afterwards not at all.
+            self._sound.close()
+            self._file.seek(0)
+            self._sound = soundfile.SoundFile(self._file)
+            for _ in self._blocks_from_here(first):
+                pass
+
+    def _blocks_from_here(self, num_frames: int) -> Iterator[NDArray[np.float32]]:
+        while num_frames > 0:
+            block = self._sound.read(min(BLOCK_FRAMES, num_frames), dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            yield block
+            num_frames -= len(block)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sound.close()

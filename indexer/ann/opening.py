@@ -1,0 +1,91 @@
+"""Writing an index into a folder and opening it again, memory-mapped.
+
+The files must have been checked against their recorded sha256 before they are opened: FAISS loads a
+damaged index without complaint and ends the process in the middle of a search.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.errors import KindredError
+from indexer.ann.exact_index import ExactIndex
+from indexer.ann.faiss_index import FaissIndex
+from indexer.ann.faiss_library import load_faiss
+from indexer.ann.index_entry import IndexEntry
+from indexer.ann.vector_index import VectorIndex
+
+FAISS_FILE = "index.faiss"
+EXACT_FILE = "index.npy"
+VECTORS_FILE = "vectors.npy"
+
+
+class IndexMismatch(KindredError):
+    """An index file does not hold what its entry in the manifest says."""
+
+    code = "index_mismatch"
+
+
+def index_files(entry: IndexEntry) -> tuple[str, ...]:
+    """Return the names of the files that an index consists of."""
+    if entry.engine == "exact":
+        return (EXACT_FILE,)
+    return (FAISS_FILE, VECTORS_FILE) if entry.vectors_file else (FAISS_FILE,)
+
+
+def open_index(
+    folder: Path, entry: IndexEntry, space_id: str, *, num_threads: int = 1
+) -> VectorIndex:
+    """Open an index for searching; its vectors stay on disk and are shared between processes.
+
+    Args:
+        folder: where its files lie.
+        entry: what the manifest says about it.
+        space_id: where its vectors belong.
+        num_threads: threads one search uses.
+
+    Raises:
+        IndexMismatch: a file holds another number of rows or dimensions than ``entry`` says.
+        DependencyMissing: it needs FAISS, which is not installed.
+    """
+    if entry.engine == "exact":
+        return ExactIndex(space_id, entry.dim, _vectors(folder / EXACT_FILE, entry))
+    faiss = load_faiss()
+    # Of the two mapping modes only this one leaves flat and refined indexes on disk too.
+    raw = faiss.read_index(str(folder / FAISS_FILE), faiss.IO_FLAG_MMAP_IFC)
+    if (raw.ntotal, raw.d) != (entry.num_rows, entry.padded_dim):
+        raise _mismatch(
+            folder / FAISS_FILE, (entry.num_rows, entry.padded_dim), (raw.ntotal, raw.d)
+        )
+    stored = _vectors(folder / VECTORS_FILE, entry) if entry.vectors_file else None
+    return FaissIndex(
+        space_id,
+        entry.dim,
+        raw,
+        entry.search,
+        num_threads=num_threads,
+        stored=stored,
+        read_only=True,
+    )
+
+
+def _vectors(path: Path, entry: IndexEntry) -> NDArray[np.float16]:
+    # A file without rows has nothing to map.
+    vectors = np.load(path, mmap_mode="r" if entry.num_rows else None, allow_pickle=False)
+    if vectors.shape != (entry.num_rows, entry.dim):
+        raise _mismatch(path, (entry.num_rows, entry.dim), vectors.shape)
+    found: NDArray[np.float16] = vectors
+    return found
+
+
+def _mismatch(path: Path, expected: tuple[int, ...], got: tuple[int, ...]) -> IndexMismatch:
+    return IndexMismatch(
+        f"{path}: expected {expected[0]} rows of {expected[1]} dimensions, "
+        f"got {got[0]} of {got[1]}",
+        file=str(path),
+        expected=list(expected),
+        got=[int(number) for number in got],
+    )

@@ -1,0 +1,278 @@
+"""The catalog: the one truth about items, their vectors and what became of every file.
+
+Everything that belongs together commits in one transaction, and a call that returned is durable.
+Several threads and processes may use it at the same time; writers wait for each other.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from sqlalchemy import Engine, delete, insert, update
+
+from encoders.media.content import Medium
+from indexer.catalog import reading, writing
+from indexer.catalog.database import (
+    CatalogError,
+    open_engine,
+    read_transaction,
+    sqlite_url,
+    write_transaction,
+)
+from indexer.catalog.records import (
+    ChannelVectors,
+    CollectionRow,
+    Counts,
+    Failure,
+    ItemRecord,
+    ItemWrite,
+    KnownItem,
+    Outcome,
+)
+from indexer.catalog.schema import collections, outcomes, runs
+from indexer.catalog.state import CatalogState
+from indexer.config import CollectionConfig
+from indexer.data_dir import DataDir
+
+
+class Catalog:
+    """Items, vectors, outcomes and runs of every collection in a data folder."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, data_dir: DataDir) -> Self:
+        """Open the catalog of a data folder, creating it or bringing its schema up to date.
+
+        Raises:
+            CatalogError: the file is not a catalog, or a newer version of this program wrote it.
+        """
+        return cls(open_engine(sqlite_url(data_dir.catalog_path), data_dir.catalog_lock))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def register_collection(self, config: CollectionConfig) -> None:
+        """Make a collection known, or note that its configuration changed."""
+        now = writing.utc_now()
+        config_json = msgspec.json.encode(config).decode()
+        with write_transaction(self._engine) as connection:
+            changed = connection.execute(
+                update(collections)
+                .where(collections.c.name == config.name)
+                .values(config_json=config_json, config_digest=config.digest, updated_at=now)
+            )
+            if changed.rowcount == 0:
+                connection.execute(
+                    insert(collections).values(
+                        name=config.name,
+                        config_json=config_json,
+                        config_digest=config.digest,
+                        change_seq=0,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+
+    def write(
+        self,
+        collection: str,
+        writes: Sequence[ItemWrite],
+        outcomes: Sequence[Outcome] = (),
+        *,
+        run_id: str | None = None,
+    ) -> int:
+        """Store items with their vectors and what became of each location, all or nothing.
+
+        Args:
+            collection: a registered collection.
+            writes: items as they shall be from now on; a deleted item among them lives again.
+            outcomes: the latest word on each location.
+            run_id: the run they belong to.
+
+        Returns:
+            The collection's ``change_seq`` after this write. Outcomes alone do not change it.
+
+        Raises:
+            CatalogError: the collection is not registered.
+            ValueError: an item is given twice, or a vector holds NaN or infinity.
+        """
+        item_ids = [write.item.item_id for write in writes]
+        if len(set(item_ids)) != len(item_ids):
+            twice = sorted({item_id for item_id in item_ids if item_ids.count(item_id) > 1})
+            raise ValueError(f"items given twice in one write: {', '.join(twice)}")
+        with write_transaction(self._engine) as connection:
+            if writes:
+                change_seq = writing.next_change_seq(connection, collection)
+                records = [write.item for write in writes]
+                keys = writing.upsert_items(connection, collection, records, change_seq)
+                writing.replace_channels(connection, writes, keys)
+            else:
+                change_seq = reading.change_seq(connection, collection)
+            writing.record_outcomes(connection, collection, outcomes, run_id)
+            return change_seq
+
+    def delete(self, collection: str, item_ids: Iterable[str]) -> list[str]:
+        """Delete items and return the ids of those that were there, in the order given.
+
+        A mark with the ``change_seq`` of the deletion stays, so that servers and older snapshots
+        learn of it; vectors, words and attributes are gone.
+        """
+        wanted = list(dict.fromkeys(item_ids))
+        with write_transaction(self._engine) as connection:
+            keys = writing.live_item_keys(connection, collection, wanted)
+            if keys:
+                change_seq = writing.next_change_seq(connection, collection)
+                writing.mark_deleted(connection, list(keys.values()), change_seq)
+        return [item_id for item_id in wanted if item_id in keys]
+
+    def item(self, collection: str, item_id: str) -> ItemRecord | None:
+        """Return an item, ``None`` if it is unknown or deleted."""
+        with read_transaction(self._engine) as connection:
+            return reading.live_item(connection, collection, item_id)
+
+    def list_items(
+        self,
+        collection: str,
+        *,
+        after_item_id: str | None = None,
+        limit: int,
+        medium: Medium | None = None,
+    ) -> list[ItemRecord]:
+        """Return a page of items in the order of their ids.
+
+        Args:
+            collection: which one.
+            after_item_id: the last id of the page before.
+            limit: the most items to return.
+            medium: only items of this medium.
+        """
+        with read_transaction(self._engine) as connection:
+            return reading.live_items(connection, collection, after_item_id, limit, medium)
+
+    def known_items(self, collection: str) -> Iterator[KnownItem]:
+        """Yield every live item with the state of its channels, in the order of the ids.
+
+        The items belong to the state of the catalog when the first was taken; writing meanwhile is
+        allowed.
+        """
+        with read_transaction(self._engine) as connection:
+            yield from reading.known_items(connection, collection)
+
+    def reusable(
+        self, source_sha256: str, segmentation_id: str, encoder_id: str
+    ) -> ChannelVectors | None:
+        """Return a copy of stored vectors of equal content, from any collection.
+
+        ``channel`` names the one they were found in; `dataclasses.replace` it with the one they are
+        for.
+        """
+        with read_transaction(self._engine) as connection:
+            return reading.reusable(connection, source_sha256, segmentation_id, encoder_id)
+
+    def failures(self, collection: str) -> list[Failure]:
+        """Return the locations whose latest outcome is a failure, by location."""
+        with read_transaction(self._engine) as connection:
+            return reading.failures(connection, collection)
+
+    def forget_failures(self, collection: str, locations: Iterable[str]) -> None:
+        """Drop what is remembered about locations: their files are gone."""
+        with write_transaction(self._engine) as connection:
+            for some in writing.in_chunks(list(locations)):
+                connection.execute(
+                    delete(outcomes).where(
+                        outcomes.c.collection == collection, outcomes.c.location.in_(some)
+                    )
+                )
+
+    def counts(self, collection: str) -> Counts:
+        """Count live items, their segments, and failures."""
+        with read_transaction(self._engine) as connection:
+            return reading.counts(connection, collection)
+
+    def collections(self) -> list[CollectionRow]:
+        """Return every registered collection, by name."""
+        with read_transaction(self._engine) as connection:
+            return reading.all_collections(connection)
+
+    def change_seq(self, collection: str) -> int:
+        """Return the number of a collection's latest change; 0 before the first."""
+        with read_transaction(self._engine) as connection:
+            return reading.change_seq(connection, collection)
+
+    def num_changed_since(self, collection: str, change_seq: int) -> int:
+        """Count the items written or deleted after ``change_seq``."""
+        with read_transaction(self._engine) as connection:
+            return reading.num_changed_since(connection, collection, change_seq)
+
+    def check_integrity(self) -> None:
+        """Read the whole database and check that it holds together.
+
+        Raises:
+            CatalogError: naming the first thing that is wrong.
+        """
+        with read_transaction(self._engine) as connection:
+            problem = reading.integrity_problem(connection)
+        if problem is not None:
+            raise CatalogError(f"the catalog is damaged: {problem}", problem=problem)
+
+    @contextmanager
+    def state(self) -> Iterator[CatalogState]:
+        """Hold one state of the catalog open: whatever is read inside belongs together.
+
+        Hold it only while reading: the log of later writes cannot shrink meanwhile.
+        """
+        with read_transaction(self._engine) as connection:
+            yield CatalogState(connection)
+
+    def start_run(self, collection: str, kind: str) -> str:
+        """Note that a run has begun and return its id.
+
+        Args:
+            collection: what it works on.
+            kind: ``ingest``, ``reindex``.
+        """
+        run_id = f"{kind}-{writing.utc_now()}-{secrets.token_hex(3)}"
+        with write_transaction(self._engine) as connection:
+            connection.execute(
+                insert(runs).values(
+                    run_id=run_id, collection=collection, kind=kind, started_at=writing.utc_now()
+                )
+            )
+        return run_id
+
+    def finish_run(self, run_id: str, summary: Mapping[str, object]) -> None:
+        """Note that a run has ended and what came of it.
+
+        Raises:
+            CatalogError: no such run was started.
+        """
+        with write_transaction(self._engine) as connection:
+            done = connection.execute(
+                update(runs)
+                .where(runs.c.run_id == run_id)
+                .values(
+                    finished_at=writing.utc_now(),
+                    summary_json=msgspec.json.encode(summary).decode(),
+                )
+            )
+            if done.rowcount == 0:
+                raise CatalogError(f"no run {run_id!r} was started", run_id=run_id)

@@ -1,0 +1,228 @@
+"""What can be read from the catalog; each function runs inside one read transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from encoders.media.content import Medium, Segment
+from indexer.catalog.records import (
+    ChannelState,
+    ChannelVectors,
+    CollectionRow,
+    Counts,
+    Failure,
+    ItemRecord,
+    KnownItem,
+)
+from indexer.catalog.schema import collections, item_channels, items, outcomes, segments
+
+ROWS_PER_FETCH = 2_048
+
+ITEM_COLUMNS = (
+    items.c.item_id,
+    items.c.medium,
+    items.c.format,
+    items.c.source,
+    items.c.relative_path,
+    items.c.location,
+    items.c.content_sha256,
+    items.c.size_bytes,
+    items.c.mtime_ns,
+    items.c.duration_seconds,
+    items.c.width_px,
+    items.c.height_px,
+    items.c.attributes_json,
+    items.c.created_at,
+    items.c.updated_at,
+)
+"""The columns of `item_record`, in the order of `ItemRecord`'s fields."""
+
+_ATTRIBUTES = 12
+_END = len(ITEM_COLUMNS)
+
+
+def item_record(row: Sequence[Any]) -> ItemRecord:
+    """Return the item at the front of a row that starts with `ITEM_COLUMNS`."""
+    values = list(row[:_END])
+    values[_ATTRIBUTES] = msgspec.json.decode(values[_ATTRIBUTES])
+    return ItemRecord(*values)
+
+
+def change_seq(connection: Connection, collection: str) -> int:
+    """Return the number of the latest write; 0 where there was none or is no such collection."""
+    found = connection.scalar(
+        select(collections.c.change_seq).where(collections.c.name == collection)
+    )
+    return int(found or 0)
+
+
+def all_collections(connection: Connection) -> list[CollectionRow]:
+    """Return every registered collection, by name."""
+    statement = select(
+        collections.c.name,
+        collections.c.config_json,
+        collections.c.config_digest,
+        collections.c.change_seq,
+    ).order_by(collections.c.name)
+    return [CollectionRow(*row) for row in connection.execute(statement)]
+
+
+def live_item(connection: Connection, collection: str, item_id: str) -> ItemRecord | None:
+    """Return an item, ``None`` if it is unknown or deleted."""
+    statement = select(*ITEM_COLUMNS).where(
+        items.c.collection == collection, items.c.item_id == item_id, items.c.deleted.is_(False)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else item_record(row)
+
+
+def live_items(
+    connection: Connection,
+    collection: str,
+    after_item_id: str | None,
+    limit: int,
+    medium: Medium | None,
+) -> list[ItemRecord]:
+    """Return up to ``limit`` items in the order of their ids, after ``after_item_id``."""
+    statement = select(*ITEM_COLUMNS).where(
+        items.c.collection == collection, items.c.deleted.is_(False)
+    )
+    if after_item_id is not None:
+        statement = statement.where(items.c.item_id > after_item_id)
+    if medium is not None:
+        statement = statement.where(items.c.medium == medium)
+    statement = statement.order_by(items.c.item_id).limit(limit)
+    return [item_record(row) for row in connection.execute(statement)]
+
+
+def known_items(connection: Connection, collection: str) -> Iterator[KnownItem]:
+    """Yield every live item with the state of its channels, in the order of the ids."""
+    statement = (
+        select(
+            *ITEM_COLUMNS,
+            item_channels.c.channel,
+            item_channels.c.encoder_id,
+            item_channels.c.segmentation_id,
+            item_channels.c.source_sha256,
+            item_channels.c.num_segments,
+        )
+        .join_from(items, item_channels, isouter=True)
+        .where(items.c.collection == collection, items.c.deleted.is_(False))
+        .order_by(items.c.item_id)
+        .execution_options(yield_per=ROWS_PER_FETCH)
+    )
+    for _, group in groupby(connection.execute(statement), key=lambda row: row[0]):
+        rows = list(group)
+        channels = {row[_END]: ChannelState(*row[_END + 1 :]) for row in rows if row[_END]}
+        yield KnownItem(item_record(rows[0]), channels)
+
+
+def reusable(
+    connection: Connection, source_sha256: str, segmentation_id: str, encoder_id: str
+) -> ChannelVectors | None:
+    """Return stored vectors of equal content, cut and encoded in the same way."""
+    where = (
+        select(item_channels)
+        .where(
+            item_channels.c.source_sha256 == source_sha256,
+            item_channels.c.segmentation_id == segmentation_id,
+            item_channels.c.encoder_id == encoder_id,
+        )
+        .limit(1)
+    )
+    held = connection.execute(where).one_or_none()
+    if held is None:
+        return None
+    rows = connection.execute(
+        select(
+            segments.c.start_seconds, segments.c.stop_seconds, segments.c.text, segments.c.vector
+        )
+        .where(segments.c.item_key == held.item_key, segments.c.channel == held.channel)
+        .order_by(segments.c.ordinal)
+    ).all()
+    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f2")
+    return ChannelVectors(
+        channel=held.channel,
+        encoder_id=encoder_id,
+        space_id=held.space_id,
+        segmentation_id=segmentation_id,
+        source_sha256=source_sha256,
+        segments=tuple(Segment(*row[:3]) for row in rows),
+        vectors=vectors.reshape(len(rows), held.dim).astype(np.float32),
+    )
+
+
+def failures(connection: Connection, collection: str) -> list[Failure]:
+    """Return the locations whose latest outcome is a failure, by location."""
+    statement = (
+        select(
+            outcomes.c.location,
+            outcomes.c.item_id,
+            outcomes.c.reason,
+            outcomes.c.detail,
+            outcomes.c.attempts,
+            outcomes.c.first_seen,
+            outcomes.c.last_seen,
+        )
+        .where(outcomes.c.collection == collection, outcomes.c.state == "failed")
+        .order_by(outcomes.c.location)
+    )
+    return [Failure(*row) for row in connection.execute(statement)]
+
+
+def counts(connection: Connection, collection: str) -> Counts:
+    """Count live items, their segments and the failures of a collection."""
+    live = (items.c.collection == collection) & items.c.deleted.is_(False)
+    num_items = connection.scalar(select(func.count()).select_from(items).where(live))
+    num_segments = connection.scalar(
+        select(func.sum(item_channels.c.num_segments)).join_from(items, item_channels).where(live)
+    )
+    num_failed = connection.scalar(
+        select(func.count())
+        .select_from(outcomes)
+        .where(outcomes.c.collection == collection, outcomes.c.state == "failed")
+    )
+    return Counts(int(num_items or 0), int(num_segments or 0), int(num_failed or 0))
+
+
+def num_changed_since(connection: Connection, collection: str, after_seq: int) -> int:
+    """Count the items written or deleted after ``after_seq``."""
+    statement = (
+        select(func.count())
+        .select_from(items)
+        .where(items.c.collection == collection, items.c.change_seq > after_seq)
+    )
+    return int(connection.scalar(statement) or 0)
+
+
+def integrity_problem(connection: Connection) -> str | None:
+    """Return the first thing wrong with the database, ``None`` if it holds together."""
+    if connection.dialect.name == "sqlite":
+        for row in connection.exec_driver_sql("PRAGMA integrity_check(1)"):
+            if row[0] != "ok":
+                return str(row[0])
+        for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+            return f"{row[0]} row {row[1]} refers to a missing row of {row[2]}"
+    counted = (
+        select(func.count())
+        .where(
+            segments.c.item_key == item_channels.c.item_key,
+            segments.c.channel == item_channels.c.channel,
+        )
+        .scalar_subquery()
+    )
+    torn = connection.execute(
+        select(items.c.item_id, item_channels.c.channel, item_channels.c.num_segments, counted)
+        .join_from(item_channels, items)
+        .where(item_channels.c.num_segments != counted)
+        .limit(1)
+    ).one_or_none()
+    if torn is None:
+        return None
+    return f"item {torn[0]!r}, channel {torn[1]!r}: {torn[2]} segments expected, {torn[3]} stored"

@@ -1,0 +1,150 @@
+"""The catalog's tables, in types that SQLite and PostgreSQL share.
+
+```
+collections ──< items ──< item_channels ──< segments        outcomes, runs: by collection
+```
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the key is declared INTEGER, 64 bits wide there.
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+# Snapshots need items in the order of their bytes; SQLite compares so by default, PostgreSQL only
+# under the collation "C".
+ItemIdText = String(200).with_variant(String(200, collation="C"), "postgresql")
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("config_json", Text, nullable=False),
+    Column("config_digest", String(64), nullable=False),
+    # Updated first in each write transaction, so writers of a collection queue on this row and the
+    # numbers appear in the order of the commits.
+    Column("change_seq", BigInteger, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_key", RowNumber, primary_key=True, autoincrement=True),
+    Column("collection", String(64), ForeignKey("collections.name"), nullable=False),
+    Column("item_id", ItemIdText, nullable=False),
+    Column("medium", String(16), nullable=False),
+    Column("format", String(32), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("relative_path", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("duration_seconds", Float(53)),
+    Column("width_px", Integer),
+    Column("height_px", Integer),
+    Column("attributes_json", Text, nullable=False),
+    # A deleted item keeps its row, so that a server tailing the catalog, or one rolled back to an
+    # older snapshot, learns of the deletion. Its vectors are gone.
+    Column("deleted", Boolean, nullable=False),
+    Column("change_seq", BigInteger, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Index("uq_items_collection_item_id", "collection", "item_id", unique=True),
+    Index("ix_items_collection_change_seq", "collection", "change_seq"),
+    Index("ix_items_collection_location", "collection", "location"),
+    sqlite_autoincrement=True,
+)
+
+item_channels = Table(
+    "item_channels",
+    metadata,
+    Column(
+        "item_key", RowNumber, ForeignKey("items.item_key", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("channel", String(64), primary_key=True),
+    Column("encoder_id", String(128), nullable=False),
+    Column("space_id", String(128), nullable=False),
+    Column("segmentation_id", String(128), nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("num_segments", Integer, nullable=False),
+    Index("ix_item_channels_reuse", "source_sha256", "segmentation_id", "encoder_id"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("segment_id", RowNumber, primary_key=True, autoincrement=True),
+    Column("item_key", RowNumber, nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("start_seconds", Float(53)),
+    Column("stop_seconds", Float(53)),
+    Column("text", Text),
+    # dim float16 values, little-endian.
+    Column("vector", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["item_key", "channel"],
+        ["item_channels.item_key", "item_channels.channel"],
+        ondelete="CASCADE",
+    ),
+    Index("uq_segments_place", "item_key", "channel", "ordinal", unique=True),
+    sqlite_autoincrement=True,
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("collection", String(64), ForeignKey("collections.name"), primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("item_id", String(200)),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64)),
+    Column("detail", Text),
+    Column("content_sha256", String(64)),
+    # Failures in a row, and when the first of that row was seen.
+    Column("attempts", Integer, nullable=False),
+    Column("first_seen", String(32), nullable=False),
+    Column("last_seen", String(32), nullable=False),
+    Column("run_id", String(64)),
+    Index("ix_outcomes_collection_state", "collection", "state"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("collection", String(64), ForeignKey("collections.name"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("started_at", String(32), nullable=False),
+    Column("finished_at", String(32)),
+    Column("summary_json", Text),
+    Index("ix_runs_collection_started_at", "collection", "started_at"),
+)

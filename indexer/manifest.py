@@ -1,0 +1,169 @@
+"""The manifest of a snapshot: what it holds, and the sha256 of every file it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from encoders.encoder import EncoderIdentity
+from encoders.errors import KindredError
+from encoders.space import require_same_space
+from indexer.ann.index_entry import IndexEntry
+from indexer.durable_files import file_sha256
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+
+class SnapshotCorrupt(KindredError):
+    """A snapshot's file is missing or differs from what its manifest says."""
+
+    code = "snapshot_corrupt"
+
+
+class SnapshotUnreadable(KindredError):
+    """A snapshot was written in a format this version does not know."""
+
+    code = "snapshot_unreadable"
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of a snapshot."""
+
+    sha256: str
+    size_bytes: int
+
+
+class ChannelEntry(msgspec.Struct, frozen=True):
+    """One channel of a snapshot."""
+
+    space_id: str
+    encoder_id: str
+    dim: int
+
+    num_segments: int
+    """Rows of its index."""
+
+    num_items: int
+    """Items that have at least been through the encoder; some, silence for one, have no segment."""
+
+    num_uncovered_items: int
+    """Items whose vectors come from another encoder than `encoder_id` and are not in here."""
+
+    recall_at_10: float | None
+    """Against exact search, on a sample of its own rows; ``None`` below two rows."""
+
+    index: IndexEntry
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a snapshot holds."""
+
+    snapshot_id: str
+    collection: str
+
+    created: str
+    """UTC, ISO 8601."""
+
+    format_version: int
+
+    through_seq: int
+    """Every change of the collection up to this number is in here, none after it."""
+
+    config_digest: str
+    num_items: int
+    channels: dict[str, ChannelEntry]
+
+    files: dict[str, FileEntry]
+    """By path inside the snapshot; every file but the manifest."""
+
+    @property
+    def num_segments(self) -> int:
+        """Rows over all channels."""
+        return sum(channel.num_segments for channel in self.channels.values())
+
+
+class _Header(msgspec.Struct):
+    format_version: int
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as JSON for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of the snapshot in ``folder``.
+
+    Raises:
+        SnapshotCorrupt: there is none, or it is damaged.
+        SnapshotUnreadable: it is of a format this version does not know.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SnapshotCorrupt(f"{path}: {error.strerror}", file=str(path)) from error
+    try:
+        version = msgspec.json.decode(content, type=_Header).format_version
+        if version != FORMAT_VERSION:
+            raise SnapshotUnreadable(
+                f"{path}: format version {version}; this version of kindred reads {FORMAT_VERSION}",
+                file=str(path),
+                expected=FORMAT_VERSION,
+                got=version,
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotCorrupt(f"{path}: not a manifest: {error}", file=str(path)) from error
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Compare every file of a snapshot with its manifest.
+
+    Raises:
+        SnapshotCorrupt: naming the file, what was expected and what is there.
+    """
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise SnapshotCorrupt(
+                f"{path}: missing; expected {entry.size_bytes} bytes", file=str(path)
+            )
+        size_bytes = path.stat().st_size
+        if size_bytes != entry.size_bytes:
+            raise SnapshotCorrupt(
+                f"{path}: expected {entry.size_bytes} bytes, got {size_bytes}",
+                file=str(path),
+                expected=entry.size_bytes,
+                got=size_bytes,
+            )
+        sha256 = file_sha256(path)
+        if sha256 != entry.sha256:
+            raise SnapshotCorrupt(
+                f"{path}: expected sha256 {entry.sha256}, got {sha256}",
+                file=str(path),
+                expected=entry.sha256,
+                got=sha256,
+            )
+
+
+def require_spaces(manifest: Manifest, identities: Mapping[str, EncoderIdentity]) -> None:
+    """Refuse a snapshot whose vectors the collection's encoders cannot be compared with.
+
+    Raises:
+        SpaceMismatch: naming the channel and both spaces.
+    """
+    for name, identity in identities.items():
+        entry = manifest.channels.get(name)
+        if entry is not None:
+            require_same_space(
+                f"channel {name!r} of snapshot {manifest.snapshot_id}",
+                entry.space_id,
+                entry.dim,
+                f"its encoder in collection {manifest.collection!r}",
+                identity.space_id,
+                identity.dim,
+            )

@@ -1,0 +1,167 @@
+"""Ingest: from paths to vectors in the catalog, one outcome per file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from encoders.loading import EncoderLoader
+from encoders.media.sandbox import DecodeLimits, DecodeSandbox
+
+from encoders.config import EncoderConfig
+from encoders.encoder import EncoderIdentity
+from indexer.attributes import AttributeFile
+from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import Outcome
+from indexer.config import CollectionConfig
+from indexer.decode_ahead import DecodeAhead
+from indexer.errors import MassDeleteRefused
+from indexer.outcomes import IngestSummary
+from indexer.plan import KnownFiles, Planner
+from indexer.runners.local import LocalRunner
+from indexer.walk import FoundFile, find_files
+
+MASS_DELETE_SHARE = 0.3
+"""A pruning run that would remove more than this share of what it knows is refused."""
+
+MASS_DELETE_FLOOR = 20
+"""Removing up to this many items is never called a mass delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How to ingest."""
+
+    attributes: Path | None = None
+    prune: bool = False
+    """Remove items below the given paths whose files are gone."""
+
+    force: bool = False
+    """Prune even when it removes a large share."""
+
+    num_decode_workers: int = 1
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+
+
+def channel_identities(
+    config: CollectionConfig, loader: EncoderLoader
+) -> Mapping[str, EncoderIdentity]:
+    """Return which encoder each channel of a collection uses, without loading any weights.
+
+    Raises:
+        ModelMissing: weights are not in the model folder.
+    """
+    return {name: loader.identify(channel.encoder) for name, channel in config.channels.items()}
+
+
+def channel_encoders(config: CollectionConfig) -> Mapping[str, EncoderConfig]:
+    """Return the encoder configuration of each channel."""
+    return {name: channel.encoder for name, channel in config.channels.items()}
+
+
+def ingest(
+    paths: Sequence[Path],
+    catalog: Catalog,
+    config: CollectionConfig,
+    loader: EncoderLoader,
+    options: IngestOptions = IngestOptions(),
+    on_progress: Callable[[IngestSummary], None] = lambda summary: None,
+) -> IngestSummary:
+    """Bring the catalog up to date with the files below ``paths``.
+
+    The caller holds the collection's writer lock. Finished items are durable within seconds; a run
+    that is killed loses at most the items that were under way, and the next one finds the rest
+    unchanged.
+
+    Args:
+        paths: folders, files or ``@LIST`` files.
+        catalog: where items and vectors go.
+        config: the collection.
+        loader: opens encoders, and only those that have something to encode.
+        options: see `IngestOptions`.
+        on_progress: called with the running summary after each file and batch.
+
+    Returns:
+        Counts that add up, and every file that failed with its reason.
+
+    Raises:
+        SourceMissing: one of ``paths`` is not there.
+        AttributesError: the attribute file cannot be read.
+        ModelMissing: weights are not in the model folder.
+        MassDeleteRefused: pruning would remove a large share; nothing was removed.
+    """
+    started = time.perf_counter()
+    identities = channel_identities(config, loader)
+    attribute_file = AttributeFile(options.attributes) if options.attributes else None
+    files = list(find_files(paths))
+    catalog.register_collection(config)
+    run_id = catalog.start_run(config.name, "ingest")
+    summary = IngestSummary(planned=len(files))
+    on_progress(summary)
+    known = KnownFiles.load(catalog, config.name)
+    planner = Planner(catalog, config, identities, known, attribute_file)
+    with DecodeSandbox(options.limits, num_workers=options.num_decode_workers) as sandbox:
+        runner = LocalRunner(catalog, config.name, run_id, loader, summary, on_progress)
+        runner.run(DecodeAhead(files, planner, sandbox))
+    if attribute_file is not None:
+        summary.num_unused_attribute_rows = attribute_file.num_unused
+    _forget_or_prune(paths, files, catalog, config, known, summary, options)
+    summary.seconds = time.perf_counter() - started
+    catalog.finish_run(run_id, summary.as_json())
+    return summary
+
+
+def _forget_or_prune(
+    paths: Sequence[Path],
+    files: Sequence[FoundFile],
+    catalog: Catalog,
+    config: CollectionConfig,
+    known: KnownFiles,
+    summary: IngestSummary,
+    options: IngestOptions,
+) -> None:
+    """Remove, or only count, items whose file is gone; drop failures of files that are gone."""
+    gone_failures = [
+        failure.location
+        for failure in catalog.failures(config.name)
+        if not os.path.lexists(failure.location) and failure.reason != "vanished"
+    ]
+    if gone_failures:
+        catalog.forget_failures(config.name, gone_failures)
+    seen = {file.location for file in files}
+    sources = {os.fspath(path.resolve()) for path in paths if path.is_dir()}
+    missing = known.missing_under(sources, seen)
+    if not options.prune:
+        summary.missing = len(missing)
+        return
+    num_known = len(known.by_location)
+    too_many = len(missing) > max(MASS_DELETE_FLOOR, MASS_DELETE_SHARE * num_known)
+    if too_many and not options.force:
+        raise MassDeleteRefused(
+            f"--prune would remove {len(missing)} of {num_known} items, more than "
+            f"{MASS_DELETE_SHARE:.0%}; everything else was ingested. If the removal is meant, "
+            "add --force",
+            would_remove=len(missing),
+            known=num_known,
+        )
+    removed = catalog.delete(config.name, missing)
+    locations = {entry.item.item_id: entry.item.location for entry in known.by_location.values()}
+    catalog.write(
+        config.name,
+        (),
+        [
+            Outcome(
+                location=locations[item_id],
+                item_id=item_id,
+                state="removed",
+                reason="file_gone",
+                detail=None,
+                content_sha256=None,
+            )
+            for item_id in removed
+        ],
+    )
+    summary.removed = len(removed)

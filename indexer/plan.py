@@ -1,0 +1,329 @@
+"""Deciding what has to be done for a file, before anything is decoded.
+
+The rule is the reuse key ``(source_sha256, segmentation_id, encoder_id)``: a channel whose key is
+already stored for the item stays, one whose key is stored for any other item is copied, and only
+the rest is decoded and encoded. A renamed file therefore costs nothing, a changed model costs one
+channel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from encoders.media.item import item_id_for
+from encoders.media.rejection import MediaRejected
+from encoders.media.segmentation import segmentation_id
+from encoders.media.sniff import sniff
+
+from encoders.config import EncoderConfig, SegmentsConfig
+from encoders.encoder import EncoderIdentity
+from encoders.media.content import Medium
+from indexer.attributes import AttributeFile, read_sidecar, typed_attributes
+from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
+from indexer.config import ChannelConfig, CollectionConfig
+from indexer.walk import FoundFile
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTask:
+    """One channel of one item that has to be encoded."""
+
+    channel: str
+    encoder: EncoderConfig
+    identity: EncoderIdentity
+    segments: SegmentsConfig
+    segmentation_id: str
+    source_sha256: str
+    fields_text: str | None = None
+    """The words to encode, for channels over attributes; ``None`` where the content is encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """What the plan says about one file."""
+
+    item: ItemRecord
+    tasks: tuple[ChannelTask, ...]
+    """Channels to decode and encode."""
+
+    reused: tuple[ChannelVectors, ...] = ()
+    """Channels copied from equal content."""
+
+    kept_channels: frozenset[str] = frozenset()
+    """Channels whose rows stay as they are."""
+
+    moved: bool = False
+    """The file lay elsewhere before."""
+
+    changed: bool = True
+    """Something about the item differs from what is stored."""
+
+    def write(self, encoded: tuple[ChannelVectors, ...] = ()) -> ItemWrite:
+        """Return the catalog write that carries out this plan."""
+        return ItemWrite(
+            item=self.item, channels=self.reused + encoded, kept_channels=self.kept_channels
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that this collection has no channel for."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class KnownFiles:
+    """What the catalog held when the run began."""
+
+    by_location: dict[str, KnownItem] = field(default_factory=dict)
+    by_content: dict[str, list[KnownItem]] = field(default_factory=lambda: defaultdict(list))
+    taken: set[str] = field(default_factory=set)
+    """Ids that a moved file has been given in this run."""
+
+    @classmethod
+    def load(cls, catalog: Catalog, collection: str) -> KnownFiles:
+        """Read the items of a collection."""
+        known = cls()
+        for entry in catalog.known_items(collection):
+            known.by_location[entry.item.location] = entry
+            known.by_content[entry.item.content_sha256].append(entry)
+        return known
+
+    def moved_from(self, found: FoundFile, content_sha256: str) -> KnownItem | None:
+        """Return the item that lay elsewhere with this content and whose file is gone."""
+        gone = [
+            entry
+            for entry in self.by_content.get(content_sha256, ())
+            if entry.item.item_id not in self.taken and not os.path.lexists(entry.item.location)
+        ]
+        if not gone:
+            return None
+        same_name = [e for e in gone if Path(e.item.location).name == found.path.name]
+        best = (same_name or gone)[0]
+        self.taken.add(best.item.item_id)
+        return best
+
+    def missing_under(self, sources: set[str], seen: set[str]) -> list[str]:
+        """Return the ids of items below ``sources`` whose file was neither seen nor is there."""
+        return [
+            entry.item.item_id
+            for location, entry in self.by_location.items()
+            if location not in seen
+            and entry.item.item_id not in self.taken
+            and any(Path(location).is_relative_to(source) for source in sources)
+            and not os.path.lexists(location)
+        ]
+
+
+class Planner:
+    """Turns found files into planned items."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        config: CollectionConfig,
+        identities: Mapping[str, EncoderIdentity],
+        known: KnownFiles,
+        attribute_file: AttributeFile | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._config = config
+        self._identities = identities
+        self._known = known
+        self._attribute_file = attribute_file
+
+    def plan(self, found: FoundFile) -> PlannedItem | Skipped:
+        """Decide what to do for one file.
+
+        Raises:
+            MediaRejected: the file cannot be taken.
+            AttributesError: its attributes do not fit the schema.
+        """
+        stat = _stat(found)
+        known = self._known.by_location.get(found.location)
+        if known and (known.item.size_bytes, known.item.mtime_ns) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        ):
+            medium, format_, sha256 = (
+                known.item.medium,
+                known.item.format,
+                known.item.content_sha256,
+            )
+        else:
+            sniffed = sniff(found.path)
+            medium, format_ = sniffed.medium, sniffed.format
+            sha256 = content_sha256(found.path)
+        moved = None if known else self._known.moved_from(found, sha256)
+        before = known or moved
+        item_id = before.item.item_id if before else item_id_for(found.source, found.relative_path)
+        attributes = self._attributes(found, item_id)
+        item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
+        wanted = self._wanted(medium, sha256, attributes)
+        if not wanted:
+            return Skipped("no_channel", _no_channel(self._config, medium, format_))
+        return self._planned(item, wanted, before, moved is not None)
+
+    def _attributes(self, found: FoundFile, item_id: str) -> dict[str, object]:
+        values: dict[str, Any] = {}
+        if found.sidecar is not None:
+            values.update(read_sidecar(found.sidecar))
+        if self._attribute_file is not None:
+            values.update(self._attribute_file.get(item_id, found.relative_path, found.location))
+        return typed_attributes(values, self._config.attributes, origin=found.relative_path)
+
+    def _record(
+        self,
+        found: FoundFile,
+        stat: os.stat_result,
+        item_id: str,
+        medium: Medium,
+        format_: str,
+        sha256: str,
+        attributes: Mapping[str, object],
+    ) -> ItemRecord:
+        twin = next(iter(self._known.by_content.get(sha256, ())), None)
+        return ItemRecord(
+            item_id=item_id,
+            medium=medium,
+            format=format_,
+            source=found.source,
+            relative_path=found.relative_path,
+            location=found.location,
+            content_sha256=sha256,
+            size_bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            duration_seconds=twin.item.duration_seconds if twin else None,
+            width_px=twin.item.width_px if twin else None,
+            height_px=twin.item.height_px if twin else None,
+            attributes=attributes,
+        )
+
+    def _wanted(
+        self, medium: Medium, sha256: str, attributes: Mapping[str, object]
+    ) -> list[ChannelTask]:
+        tasks = []
+        for name, channel in self._config.channels_for(medium).items():
+            text = fields_text(attributes, channel) if channel.fields else None
+            if text == "":
+                continue
+            tasks.append(
+                ChannelTask(
+                    channel=name,
+                    encoder=channel.encoder,
+                    identity=self._identities[name],
+                    segments=channel.segments,
+                    segmentation_id=segmentation_id(channel.segments, fields=channel.fields),
+                    source_sha256=sha256 if text is None else text_sha256(text),
+                    fields_text=text,
+                )
+            )
+        return tasks
+
+    def _planned(
+        self, item: ItemRecord, wanted: list[ChannelTask], before: KnownItem | None, moved: bool
+    ) -> PlannedItem:
+        stored = before.channels if before else {}
+        kept = frozenset(task.channel for task in wanted if _is_stored(task, stored))
+        tasks, reused = [], []
+        for task in wanted:
+            if task.channel in kept:
+                continue
+            twin = self._catalog.reusable(
+                task.source_sha256, task.segmentation_id, task.identity.encoder_id
+            )
+            if twin is None:
+                tasks.append(task)
+            else:
+                reused.append(replace(twin, channel=task.channel))
+        changed = (
+            before is None
+            or bool(tasks or reused)
+            or kept != frozenset(stored)
+            or _differs(item, before.item)
+        )
+        return PlannedItem(item, tuple(tasks), tuple(reused), kept, moved, changed)
+
+
+def _is_stored(task: ChannelTask, stored: Mapping[str, ChannelState]) -> bool:
+    state = stored.get(task.channel)
+    return state is not None and (
+        state.encoder_id,
+        state.segmentation_id,
+        state.source_sha256,
+    ) == (task.identity.encoder_id, task.segmentation_id, task.source_sha256)
+
+
+def _differs(item: ItemRecord, stored: ItemRecord) -> bool:
+    return (
+        item.location,
+        item.relative_path,
+        item.content_sha256,
+        item.size_bytes,
+        item.mtime_ns,
+        dict(item.attributes),
+    ) != (
+        stored.location,
+        stored.relative_path,
+        stored.content_sha256,
+        stored.size_bytes,
+        stored.mtime_ns,
+        dict(stored.attributes),
+    )
+
+
+def fields_text(attributes: Mapping[str, object], channel: ChannelConfig) -> str:
+    """Return the words of a channel over attributes, or an empty string when there are none."""
+    parts: list[str] = []
+    for name in channel.fields:
+        value = attributes.get(name)
+        if isinstance(value, str):
+            parts.append(value)
+        elif isinstance(value, list):
+            parts.extend(str(entry) for entry in value)
+    return ". ".join(part.strip() for part in parts if part.strip())
+
+
+def text_sha256(text: str) -> str:
+    """Return the sha256 of a text's UTF-8 bytes, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hex.
+
+    Raises:
+        MediaRejected: the file vanished or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise MediaRejected("vanished", "the file was there when the run began") from error
+    except OSError as error:
+        raise MediaRejected("unreadable", str(error)) from error
+
+
+def _stat(found: FoundFile) -> os.stat_result:
+    try:
+        found.location.encode("utf-8")
+        return found.path.stat()
+    except UnicodeEncodeError as error:
+        raise MediaRejected("unreadable", "the file name is not UTF-8; rename the file") from error
+    except FileNotFoundError as error:
+        raise MediaRejected("vanished", "the file was there when the run began") from error
+    except OSError as error:
+        raise MediaRejected("unreadable", str(error)) from error
+
+
+def _no_channel(config: CollectionConfig, medium: Medium, format_: str) -> str:
+    return f"collection {config.name!r} has no channel for {medium} ({format_})"

@@ -1,0 +1,132 @@
+"""Reindex: from the catalog's vectors to a published snapshot, or to a refusal in numbers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from encoders.encoder import EncoderIdentity
+from indexer.catalog.catalog import Catalog
+from indexer.config import CollectionConfig
+from indexer.data_dir import DataDir
+from indexer.errors import Refused
+from indexer.gate import GateReport, judge
+from indexer.manifest import Manifest, read_manifest
+from indexer.publish import live_snapshot_path, publish
+from indexer.snapshot import build_snapshot
+
+
+class GateRefused(Refused):
+    """A new snapshot is worse than it may be; the live one stays."""
+
+    code = "gate_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexReport:
+    """What a reindex did."""
+
+    manifest: Manifest | None
+    """Of the snapshot that is live now; ``None`` when the collection is empty and has none."""
+
+    built: bool
+    """A new snapshot was published; otherwise the live one was up to date."""
+
+    seconds: float = 0.0
+    overruled: tuple[str, ...] = field(default=())
+    """What the gate found wrong with a snapshot that was published by force."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as the command line prints it under ``--json``."""
+        return {
+            "snapshot": self.manifest.snapshot_id if self.manifest else None,
+            "built": self.built,
+            "seconds": round(self.seconds, 3),
+            "segments": self.manifest.num_segments if self.manifest else 0,
+            "through_seq": self.manifest.through_seq if self.manifest else 0,
+            "overruled": list(self.overruled),
+        }
+
+    def sentence(self) -> str:
+        """Return the report for people."""
+        if self.manifest is None:
+            return "nothing to index yet"
+        if not self.built:
+            return f"snapshot {self.manifest.snapshot_id} is up to date"
+        sentence = (
+            f"published snapshot {self.manifest.snapshot_id}: {self.manifest.num_segments} "
+            f"segments of {self.manifest.num_items} items in {self.seconds:.1f} s"
+        )
+        if self.overruled:
+            sentence += "; by force, although " + "; ".join(self.overruled)
+        return sentence
+
+
+def reindex(
+    catalog: Catalog,
+    data_dir: DataDir,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    *,
+    if_changed: bool = False,
+    force: bool = False,
+) -> ReindexReport:
+    """Build a snapshot of everything in the catalog and publish it if the gate agrees.
+
+    The caller holds the collection's writer lock.
+
+    Args:
+        catalog: where the vectors are.
+        data_dir: where snapshots go.
+        config: the collection.
+        identities: the encoder of each channel.
+        if_changed: do nothing when the live snapshot holds every change and the same channels.
+        force: publish although the gate says no.
+
+    Raises:
+        GateRefused: the snapshot is worse than it may be; it is not kept.
+    """
+    started = time.perf_counter()
+    live = live_snapshot_path(data_dir, config.name)
+    manifest = read_manifest(live) if live is not None else None
+    if if_changed and _is_current(catalog, config, identities, manifest):
+        return ReindexReport(manifest, built=False)
+    snapshot = build_snapshot(catalog, data_dir, config, identities)
+    report: GateReport = judge(snapshot.manifest, config)
+    if not report.passed and not force:
+        shutil.rmtree(snapshot.path)
+        raise GateRefused(
+            f"snapshot {snapshot.manifest.snapshot_id} was not published: "
+            + "; ".join(report.reasons),
+            reasons=list(report.reasons),
+        )
+    publish(snapshot, data_dir)
+    overruled = () if report.passed else tuple(report.reasons)
+    return ReindexReport(
+        snapshot.manifest,
+        built=True,
+        seconds=time.perf_counter() - started,
+        overruled=overruled,
+    )
+
+
+def _is_current(
+    catalog: Catalog,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    manifest: Manifest | None,
+) -> bool:
+    change_seq = catalog.change_seq(config.name)
+    if manifest is None:
+        return change_seq == 0
+    return (
+        manifest.through_seq == change_seq
+        and manifest.config_digest == config.digest
+        and all(
+            name in manifest.channels and manifest.channels[name].encoder_id == identity.encoder_id
+            for name, identity in identities.items()
+        )
+    )

@@ -1,0 +1,193 @@
+"""Encoding on this machine: batches run over items, vectors are committed with their item."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from encoders.encoder import Encoder
+from encoders.errors import KindredError
+from encoders.loading import EncoderLoader
+from encoders.space import Vectors
+from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
+from indexer.decode_ahead import DecodeAhead, Job, Piece, Sealed, Settled, failed_outcome
+from indexer.outcomes import IngestSummary
+from indexer.plan import ChannelTask
+
+BATCH_SIZE = 32
+WRITES_PER_TRANSACTION = 64
+MAX_UNWRITTEN_SECONDS = 2.0
+"""A finished item is durable at most this long after it was encoded."""
+
+
+class EncodeFailed(KindredError):
+    """An encoder raised on one item's content."""
+
+    code = "encoder_failed"
+
+
+class LocalRunner:
+    """Encodes what `DecodeAhead` hands over and writes finished items to the catalog."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        collection: str,
+        run_id: str,
+        loader: EncoderLoader,
+        summary: IngestSummary,
+        on_progress: Callable[[IngestSummary], None],
+    ) -> None:
+        self._catalog = catalog
+        self._collection = collection
+        self._run_id = run_id
+        self._loader = loader
+        self._summary = summary
+        self._failing = {failure.location for failure in catalog.failures(collection)}
+        self._on_progress = on_progress
+        self._waiting: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
+        self._writes: list[ItemWrite] = []
+        self._outcomes: list[Outcome] = []
+        self._last_write = time.monotonic()
+        self._stages: dict[str, float] = defaultdict(float)
+
+    def run(self, messages: DecodeAhead) -> None:
+        """Encode and store everything that comes; the summary is kept up to date."""
+        for message in messages:
+            if isinstance(message, Settled):
+                self._settle(message)
+            elif isinstance(message, Sealed):
+                message.job.sealed = True
+                self._finish_if_complete(message.job)
+            else:
+                self._collect(message)
+            self._write_if_due()
+            self._on_progress(self._summary)
+        for key in list(self._waiting):
+            self._encode(key)
+        self._write()
+        self._on_progress(self._summary)
+        self._summary.stages.update(
+            plan=messages.plan_seconds, decode_wait=messages.decode_wait_seconds, **self._stages
+        )
+
+    def _settle(self, settled: Settled) -> None:
+        outcome = settled.outcome
+        self._summary.count(outcome)
+        if outcome.state != "unchanged" or outcome.location in self._failing:
+            # A million unchanged files need no million rows; only an old failure has to go.
+            self._outcomes.append(outcome)
+        if settled.planned is not None and settled.planned.changed:
+            self._writes.append(settled.planned.write())
+            self._summary.segments += sum(
+                len(channel.segments) for channel in settled.planned.reused
+            )
+
+    def _collect(self, piece: Piece) -> None:
+        piece.job.pending += 1
+        # Tasks over the same content share a batch, and so one pass through a shared network.
+        key = tuple(task.identity.encoder_id for task in piece.tasks)
+        waiting = self._waiting[key]
+        waiting.append(piece)
+        if sum(len(entry.contents) for entry in waiting) >= BATCH_SIZE:
+            self._encode(key)
+
+    def _encode(self, key: tuple[str, ...]) -> None:
+        pieces = [piece for piece in self._waiting.pop(key, []) if not piece.job.failed]
+        if not pieces:
+            return
+        started = time.perf_counter()
+        try:
+            self._encode_pieces(pieces)
+        except KindredError:
+            raise  # missing weights, a device that is not there: no item can be encoded
+        except Exception as error:
+            # Models raise whatever they like. One item must not take its batch down with it, so
+            # each is tried alone, and only the one that fails again is given up.
+            for piece in pieces:
+                self._encode_alone(piece, error)
+        finally:
+            self._stages["encode"] += time.perf_counter() - started
+        for piece in pieces:
+            piece.job.pending -= 1
+            self._finish_if_complete(piece.job)
+
+    def _encode_alone(self, piece: Piece, batch_error: Exception) -> None:
+        if piece.job.failed:
+            return
+        try:
+            self._encode_pieces([piece])
+        except Exception as error:
+            piece.job.failed = True
+            failure = EncodeFailed(f"{type(error).__name__}: {error} (in its batch: {batch_error})")
+            outcome = failed_outcome(piece.job.item, failure)
+            self._summary.count(outcome)
+            self._outcomes.append(outcome)
+
+    def _encode_pieces(self, pieces: list[Piece]) -> None:
+        contents: list[Any] = [content for piece in pieces for content in piece.contents]
+        encoded: list[tuple[ChannelTask, Vectors]] = []
+        for task in pieces[0].tasks:
+            encoder: Encoder[Any] = self._loader.open(task.encoder)
+            self._summary.encoder_calls += 1
+            encoded.append((task, encoder.encode(contents)))
+        first = 0
+        for piece in pieces:
+            last = first + len(piece.contents)
+            # Tasks are matched by position: two items share encoders, not channel names.
+            for task, (_, vectors) in zip(piece.tasks, encoded, strict=True):
+                piece.job.parts.setdefault(task.channel, []).append(
+                    (piece.segments, vectors[first:last])
+                )
+            first = last
+
+    def _finish_if_complete(self, job: Job) -> None:
+        if job.failed or job.finished or not job.sealed or job.pending:
+            return
+        job.finished = True
+        encoded = tuple(_channel_vectors(task, job) for task in job.planned.tasks)
+        write = job.planned.write(encoded)
+        self._writes.append(ItemWrite(job.item, write.channels, write.kept_channels))
+        outcome = Outcome(
+            location=job.item.location,
+            item_id=job.item.item_id,
+            state="encoded",
+            reason=None,
+            detail=None,
+            content_sha256=job.item.content_sha256,
+        )
+        self._outcomes.append(outcome)
+        self._summary.count(outcome)
+        self._summary.segments += sum(len(channel.segments) for channel in write.channels)
+
+    def _write_if_due(self) -> None:
+        overdue = time.monotonic() - self._last_write > MAX_UNWRITTEN_SECONDS
+        num_waiting = max(len(self._writes), len(self._outcomes))
+        if num_waiting >= WRITES_PER_TRANSACTION or (overdue and num_waiting):
+            self._write()
+
+    def _write(self) -> None:
+        started = time.perf_counter()
+        if self._writes or self._outcomes:
+            self._catalog.write(self._collection, self._writes, self._outcomes, run_id=self._run_id)
+        self._writes, self._outcomes = [], []
+        self._last_write = time.monotonic()
+        self._stages["write"] += time.perf_counter() - started
+
+
+def _channel_vectors(task: ChannelTask, job: Job) -> ChannelVectors:
+    parts = job.parts[task.channel]
+    return ChannelVectors(
+        channel=task.channel,
+        encoder_id=task.identity.encoder_id,
+        space_id=task.identity.space_id,
+        segmentation_id=task.segmentation_id,
+        source_sha256=task.source_sha256,
+        segments=tuple(segment for segments, _ in parts for segment in segments),
+        vectors=np.concatenate([vectors for _, vectors in parts]),
+    )

@@ -1,0 +1,236 @@
+"""Snapshots: finished, immutable, checksummed sets of indexes of one collection.
+
+```
+snapshots/<collection>/live                       which one is served (see publish.py)
+snapshots/<collection>/<id>/manifest.json         written last: its presence says "finished"
+                           /items.arrow           one row per item, sorted by item_id
+                           /channels/<name>/index.faiss | index.npy    row -> vector
+                                           /segments.arrow             row -> item, times, words
+                                           /segment_ids.npy            row -> catalog
+```
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from encoders.encoder import EncoderIdentity
+from encoders.errors import ConfigError
+from indexer.ann.building import build_index
+from indexer.ann.opening import EXACT_FILE, FAISS_FILE
+from indexer.catalog.catalog import Catalog
+from indexer.config import CollectionConfig, IndexConfig
+from indexer.data_dir import DataDir
+from indexer.durable_files import file_sha256, sync_file, sync_folder
+from indexer.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    ChannelEntry,
+    FileEntry,
+    Manifest,
+    SnapshotCorrupt,
+    SnapshotUnreadable,
+    encode_manifest,
+    read_manifest,
+    require_spaces,
+    verify_files,
+)
+from indexer.staging import CHANNELS_FOLDER, Progress, StagedChannel, stage_channel, stage_items
+
+__all__ = [
+    "ChannelEntry",
+    "Manifest",
+    "Snapshot",
+    "SnapshotCorrupt",
+    "SnapshotUnreadable",
+    "build_snapshot",
+    "read_manifest",
+]
+
+BUILDING_PREFIX = ".building-"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A finished snapshot on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        verify: bool = True,
+        identities: Mapping[str, EncoderIdentity] | None = None,
+    ) -> Snapshot:
+        """Open the snapshot in a folder.
+
+        Args:
+            path: its folder.
+            verify: compare every file with its recorded sha256 first. Only then may its indexes be
+                opened.
+            identities: the collection's encoders by channel, to refuse vectors of other spaces.
+
+        Raises:
+            SnapshotCorrupt: a file is missing or was changed.
+            SnapshotUnreadable: its format is unknown to this version.
+            SpaceMismatch: a channel's vectors belong to another space than its encoder's.
+        """
+        manifest = read_manifest(path)
+        if manifest.snapshot_id != path.name:
+            raise SnapshotCorrupt(
+                f"{path / MANIFEST_FILE}: expected snapshot {path.name}, got "
+                f"{manifest.snapshot_id}",
+                file=str(path / MANIFEST_FILE),
+                expected=path.name,
+                got=manifest.snapshot_id,
+            )
+        require_spaces(manifest, identities or {})
+        if verify:
+            verify_files(path, manifest)
+        return cls(path, manifest)
+
+    def channel_folder(self, channel: str) -> Path:
+        """Return where a channel's files lie."""
+        return self.path / CHANNELS_FOLDER / channel
+
+
+def build_snapshot(
+    catalog: Catalog,
+    data_dir: DataDir,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    progress: Progress | None = None,
+    *,
+    num_threads: int = 1,
+) -> Snapshot:
+    """Build a snapshot of everything a collection holds now; publishing it is another step.
+
+    The caller holds the collection's writer lock, so half-built snapshots found beside it belong to
+    runs that died; they are removed.
+
+    Args:
+        catalog: what to build from, read as of one moment.
+        data_dir: where snapshots lie.
+        config: the collection.
+        identities: the encoder of each channel; vectors of other encoders stay out.
+        progress: told how far reading and indexing are.
+        num_threads: threads to train and add with.
+
+    Raises:
+        ConfigError: a channel has no identity.
+    """
+    missing = sorted(set(config.channels) - set(identities))
+    if missing:
+        raise ConfigError(f"no encoder identity for channels {', '.join(missing)}", missing=missing)
+    parent = data_dir.snapshots(config.name)
+    parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(parent)
+    created = datetime.now(UTC)
+    # Ids sort by time; the random part keeps apart two of one microsecond.
+    snapshot_id = f"{created:%Y%m%dT%H%M%S}.{created:%f}Z-{secrets.token_hex(3)}"
+    folder = parent / f"{BUILDING_PREFIX}{snapshot_id}"
+    folder.mkdir()
+    try:
+        with catalog.state() as state:
+            through_seq = state.change_seq(config.name)
+            item_rows, num_items = stage_items(state, config, folder)
+            staged: list[StagedChannel] = []
+            for name in config.channels:
+                target = folder / CHANNELS_FOLDER / name
+                target.mkdir(parents=True)
+                staged.append(
+                    stage_channel(
+                        state, config, name, identities[name], item_rows, target, progress
+                    )
+                )
+        channels = {
+            one.name: _indexed(one, config.channels[one.name].index, num_threads, progress)
+            for one in staged
+        }
+        manifest = Manifest(
+            snapshot_id=snapshot_id,
+            collection=config.name,
+            created=created.isoformat(timespec="microseconds"),
+            format_version=FORMAT_VERSION,
+            through_seq=through_seq,
+            config_digest=config.digest,
+            num_items=num_items,
+            channels=channels,
+            files=_durable_files(folder),
+        )
+        return _finished(folder, manifest)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _remove_unfinished(parent: Path) -> None:
+    for leftover in parent.glob(f"{BUILDING_PREFIX}*"):
+        shutil.rmtree(leftover)
+
+
+def _indexed(
+    staged: StagedChannel, config: IndexConfig, num_threads: int, progress: Progress | None
+) -> ChannelEntry:
+    """Turn a staged channel's vectors into its index, in place."""
+
+    def report(done: int) -> None:
+        if progress is not None:
+            progress(f"{staged.name}: index", done, staged.num_segments)
+
+    identity = staged.identity
+    vectors = np.load(staged.vectors_path, mmap_mode="r" if staged.num_segments else None)
+    built = build_index(
+        vectors, identity.space_id, config, num_threads=num_threads, progress=report
+    )
+    entry = built.entry
+    if entry.engine == "exact":
+        staged.vectors_path.rename(staged.folder / EXACT_FILE)
+    else:
+        built.write(staged.folder / FAISS_FILE)
+        if not entry.vectors_file:
+            staged.vectors_path.unlink()
+    return ChannelEntry(
+        space_id=identity.space_id,
+        encoder_id=identity.encoder_id,
+        dim=identity.dim,
+        num_segments=staged.num_segments,
+        num_items=staged.num_items,
+        num_uncovered_items=staged.num_uncovered_items,
+        recall_at_10=built.recall_at_10,
+        index=entry,
+    )
+
+
+def _durable_files(folder: Path) -> dict[str, FileEntry]:
+    """Bring every file and folder to the disk and return what they are."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)
+            continue
+        sync_file(path)
+        name = path.relative_to(folder).as_posix()
+        files[name] = FileEntry(file_sha256(path), path.stat().st_size)
+    return files
+
+
+def _finished(folder: Path, manifest: Manifest) -> Snapshot:
+    """Write the manifest last and give the folder its name."""
+    path = folder / MANIFEST_FILE
+    path.write_bytes(encode_manifest(manifest))
+    sync_file(path)
+    sync_folder(folder)
+    final = folder.with_name(manifest.snapshot_id)
+    folder.rename(final)
+    sync_folder(final.parent)
+    return Snapshot(final, manifest)

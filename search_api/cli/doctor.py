@@ -1,0 +1,161 @@
+"""``kindred doctor``: is everything here that an ingest and a search need?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from encoders.errors import KindredError
+from search_api.cli import output
+from search_api.cli.workspace import collection_option, json_option, num_cpus
+
+MIN_FREE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One answer of the doctor."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    detail: str
+
+
+@click.command()
+@collection_option
+@json_option
+def doctor(collection: str, as_json: bool) -> int:
+    """Check packages, models, data folder and live index, and say what to do about each fault."""
+    checks = list(_checks(collection))
+    if as_json:
+        output.print_json(
+            {
+                "checks": [
+                    {"name": check.name, "state": check.state, "detail": check.detail}
+                    for check in checks
+                ]
+            }
+        )
+    else:
+        marks = {"ok": "ok", "warning": "!!", "failed": "XX"}
+        for check in checks:
+            click.echo(f"{marks[check.state]}  {check.name}: {check.detail}")
+    return int(any(check.state == "failed" for check in checks))
+
+
+def _checks(collection: str) -> Iterator[Check]:
+    yield Check("python", "ok", f"{sys.version.split()[0]}, {num_cpus()} processors")
+    yield _checked("faiss", _faiss)
+    yield _checked("torch", _torch)
+    yield _checked("decoders", _decoders)
+    yield from _models()
+    yield _checked("collection", lambda: _collection(collection))
+    yield _data_folder()
+    yield _checked("catalog", lambda: _catalog(collection))
+    yield _checked("live index", lambda: _live_index(collection))
+
+
+def _checked(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", check())
+    except KindredError as error:
+        return Check(name, "failed", error.message)
+    except Exception as error:
+        # Whatever breaks here would break an ingest: the doctor reports it instead of dying of it.
+        return Check(name, "failed", f"{type(error).__name__}: {error}")
+
+
+def _faiss() -> str:
+    from indexer.ann.faiss_index import faiss_build
+
+    return faiss_build()
+
+
+def _torch() -> str:
+    from encoders.torch_imports import install
+
+    install()
+    import torch
+    import torchvision
+
+    device = f"CUDA {torch.version.cuda}" if torch.cuda.is_available() else "CPU only"
+    return f"torch {torch.__version__}, torchvision {torchvision.__version__}, {device}"
+
+
+def _decoders() -> str:
+    import av
+    import PIL
+    import soundfile
+
+    return (
+        f"FFmpeg through PyAV {av.__version__}, libsndfile {soundfile.__libsndfile_version__}, "
+        f"Pillow {PIL.__version__}"
+    )
+
+
+def _models() -> Iterator[Check]:
+    from encoders.weights import ModelFolder
+
+    folder = ModelFolder.from_environment()
+    for entry in folder.installed():
+        name = entry.description.name
+
+        def verified(name: str = name) -> str:
+            folder.verify(name)
+            return f"every file has its sha256, in {folder.root}"
+
+        yield _checked(f"model {name}", verified)
+
+
+def _collection(collection: str) -> str:
+    from indexer.config import collection_path, load_collection
+
+    config = load_collection(collection)
+    return f"{config.name} from {collection_path(collection)}: {', '.join(config.channels)}"
+
+
+def _data_folder() -> Check:
+    from indexer.data_dir import DataDir
+
+    root = DataDir.from_environment().root
+    there = next(path for path in (root, *root.parents) if path.exists())
+    free_bytes = shutil.disk_usage(there).free
+    detail = f"{root}, {free_bytes / 1e9:.0f} GB free"
+    if not os.access(there, os.W_OK):
+        return Check("data folder", "failed", f"{detail}; {there} cannot be written to")
+    state: Literal["ok", "warning"] = "ok" if free_bytes >= MIN_FREE_BYTES else "warning"
+    return Check("data folder", state, detail)
+
+
+def _catalog(collection: str) -> str:
+    from indexer.catalog.catalog import Catalog
+    from indexer.config import load_collection
+    from indexer.data_dir import DataDir
+
+    data_dir = DataDir.from_environment()
+    if not data_dir.catalog_path.exists():
+        return "none yet; the first ingest makes it"
+    with Catalog.open(data_dir) as catalog:
+        catalog.check_integrity()
+        counts = catalog.counts(load_collection(collection).name)
+    return f"{counts.items} items, {counts.segments} segments, integrity checked"
+
+
+def _live_index(collection: str) -> str:
+    from indexer.publish import live_snapshot_path
+    from indexer.snapshot import Snapshot
+
+    from indexer.config import load_collection
+    from indexer.data_dir import DataDir
+
+    path = live_snapshot_path(DataDir.from_environment(), load_collection(collection).name)
+    if path is None:
+        return "none yet; the first ingest publishes one"
+    manifest = Snapshot.open(path, verify=True).manifest
+    return f"{manifest.snapshot_id}, every file has its sha256"

@@ -1,0 +1,139 @@
+"""``kindred ingest`` and ``kindred reindex``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from search_api.cli import output
+from search_api.cli.workspace import (
+    Workspace,
+    collection_option,
+    decode_workers,
+    json_option,
+    open_workspace,
+)
+
+if TYPE_CHECKING:
+    from indexer.outcomes import IngestSummary
+    from indexer.reindex import ReindexReport
+
+MAX_LISTED = 20
+"""Failures shown in the terminal; ``kindred failures`` lists all of them."""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@collection_option
+@click.option(
+    "--attributes",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="CSV, JSONL or Parquet with attributes, keyed by a column `path` or `item_id`.",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["local"]),
+    default="local",
+    show_default=True,
+    help="Where to decode and encode.",
+)
+@click.option("--no-publish", is_flag=True, help="Leave the live index as it is.")
+@click.option("--prune", is_flag=True, help="Remove items whose file below PATH is gone.")
+@click.option("--force", is_flag=True, help="Prune and publish in spite of the guards.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when an item failed.")
+@json_option
+def ingest(
+    paths: tuple[Path, ...],
+    collection: str,
+    attributes: Path | None,
+    runner: str,
+    no_publish: bool,
+    prune: bool,
+    force: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Take in files and folders, then publish what is new.
+
+    PATH is a file, a folder, or @LIST for a file that lists one path a line. What is already
+    known and unchanged is not decoded again; a file that moved keeps its id.
+    """
+    from indexer.lock import writer_lock
+    from indexer.pipeline import IngestOptions
+    from indexer.pipeline import ingest as run_ingest
+
+    options = IngestOptions(attributes, prune, force, decode_workers())
+    with (
+        open_workspace(collection) as work,
+        writer_lock(work.data_dir, work.config.name, "kindred ingest"),
+    ):
+        with output.ingest_progress(quiet=as_json) as on_progress:
+            summary = run_ingest(
+                paths, work.catalog, work.config, work.loader, options, on_progress
+            )
+        report = None if no_publish else _reindex(work, if_changed=True, force=force)
+    _print_summary(summary, report, as_json)
+    return int(strict and summary.counts["failed"] > 0)
+
+
+@click.command()
+@collection_option
+@click.option("--if-changed", is_flag=True, help="Do nothing when the live index is up to date.")
+@click.option("--force", is_flag=True, help="Publish even when the gate says no.")
+@json_option
+def reindex(collection: str, if_changed: bool, force: bool, as_json: bool) -> int:
+    """Build a new index from the stored vectors, check it, and publish it."""
+    from indexer.lock import writer_lock
+
+    with (
+        open_workspace(collection) as work,
+        writer_lock(work.data_dir, work.config.name, "kindred reindex"),
+    ):
+        work.catalog.register_collection(work.config)
+        report = _reindex(work, if_changed=if_changed, force=force)
+    if as_json:
+        output.print_json(report.as_json())
+    else:
+        click.echo(report.sentence())
+    return 0
+
+
+def _reindex(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:
+    from indexer.pipeline import channel_identities
+    from indexer.reindex import reindex as run_reindex
+
+    identities = channel_identities(work.config, work.loader)
+    return run_reindex(
+        work.catalog, work.data_dir, work.config, identities, if_changed=if_changed, force=force
+    )
+
+
+def _print_summary(summary: IngestSummary, report: ReindexReport | None, as_json: bool) -> None:
+    if as_json:
+        published = report.as_json() if report else None
+        output.print_json({**summary.as_json(), "published": published})
+        return
+    counts = summary.counts
+    click.echo(
+        f"{summary.planned} planned = {counts['encoded']} encoded + {counts['unchanged']} unchanged"
+        f" + {counts['moved']} moved + {counts['failed']} failed + {counts['skipped']} skipped"
+        f" · {summary.segments} new segments · {summary.seconds:.1f} s"
+    )
+    if summary.removed:
+        click.echo(f"{summary.removed} removed: their files are gone")
+    if summary.missing:
+        click.echo(f"{summary.missing} items have no file any more; --prune removes them")
+    if summary.num_unused_attribute_rows:
+        click.echo(
+            f"{summary.num_unused_attribute_rows} rows of the attribute file match no file here"
+        )
+    for title, listed in (("failed", summary.failures), ("skipped", summary.skipped)):
+        for file in listed[:MAX_LISTED]:
+            click.echo(f"  {title}: {file.location}: {file.reason}: {file.detail}")
+        if len(listed) > MAX_LISTED:
+            click.echo(f"  … and {len(listed) - MAX_LISTED} more; see `kindred failures`")
+    if report:
+        click.echo(report.sentence())

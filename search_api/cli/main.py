@@ -1,0 +1,88 @@
+"""The command group, and how its errors reach people and programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib.metadata import version
+
+import click
+
+from encoders.errors import KindredError
+from search_api.cli import demo, doctor, ingest, items, models, search, serve
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+
+EPILOG = """Exit codes: 0 done (failed items are listed), 1 the command failed, or --strict and an
+item failed, 2 wrong usage, 3 refused (gate, lock, mass-delete guard). KINDRED_DATA_DIR (default
+./kindred-data) holds all state."""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("kindred-search"), prog_name="kindred")
+def kindred() -> None:
+    """Find kindred content: search audio, images and text by what they contain."""
+
+
+for command in (
+    ingest.ingest,
+    ingest.reindex,
+    search.search,
+    serve.serve,
+    items.status,
+    items.failures,
+    items.delete,
+    models.models,
+    doctor.doctor,
+    demo.demo,
+):
+    kindred.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``kindred`` and end the process with the exit code that its help promises."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``kindred`` with ``arguments`` and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        result = kindred.main(arguments, prog_name="kindred", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return _tell("interrupted", "interrupted", {}, as_json, EXIT_FAILED)
+    except click.ClickException as error:
+        if not as_json:
+            error.show()
+            return EXIT_USAGE
+        return _tell("usage", error.format_message(), {}, as_json, EXIT_USAGE)
+    except KindredError as error:
+        refused = _is_refusal(error)
+        code = EXIT_REFUSED if refused else EXIT_FAILED
+        return _tell(error.code, error.message, error.detail, as_json, code)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`kindred … | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _is_refusal(error: KindredError) -> bool:
+    from indexer.errors import Refused
+
+    return isinstance(error, Refused)
+
+
+def _tell(code: str, message: str, detail: object, as_json: bool, exit_code: int) -> int:
+    if as_json:
+        body = {"error": {"code": code, "message": message, "detail": detail}}
+        click.echo(json.dumps(body, ensure_ascii=False, default=str))
+    else:
+        click.echo(f"kindred: {message}", err=True)
+    return exit_code

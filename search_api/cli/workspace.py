@@ -1,0 +1,91 @@
+"""What every command needs: the data folder, the collection, the catalog and the models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from indexer.live_view import LiveCollection
+
+    from encoders.loading import EncoderLoader
+    from indexer.catalog.catalog import Catalog
+    from indexer.config import CollectionConfig
+    from indexer.data_dir import DataDir
+
+COLLECTION_VARIABLE = "KINDRED_COLLECTION"
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def collection_option(command: CommandT) -> CommandT:
+    """Add ``--collection NAME|FILE``."""
+    return click.option(
+        "--collection",
+        envvar=COLLECTION_VARIABLE,
+        default="starter",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="A collection shipped with Kindred, or the path of a .yaml file.",
+    )(command)
+
+
+def json_option(command: CommandT) -> CommandT:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")(command)
+
+
+def num_cpus() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def encode_threads() -> int:
+    """Return how many threads the models may use: ``KINDRED_THREADS``, else all but one core."""
+    return int(os.environ.get("KINDRED_THREADS") or max(1, num_cpus() - 1))
+
+
+def decode_workers() -> int:
+    """Return how many decoders run: ``KINDRED_DECODE_WORKERS``, else one for every two cores."""
+    return int(os.environ.get("KINDRED_DECODE_WORKERS") or max(1, num_cpus() // 2))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The open state that a command works on."""
+
+    data_dir: DataDir
+    config: CollectionConfig
+    catalog: Catalog
+    loader: EncoderLoader
+
+    def live(self) -> LiveCollection:
+        """Return what searches see now: the live snapshot and everything written since."""
+        from indexer.live_view import LiveCollection
+
+        from indexer.pipeline import channel_identities
+
+        identities = channel_identities(self.config, self.loader)
+        live = LiveCollection(self.catalog, self.data_dir, self.config, identities)
+        live.refresh()
+        return live
+
+
+@contextmanager
+def open_workspace(collection: str) -> Iterator[Workspace]:
+    """Open the data folder and a collection for one command."""
+    from encoders.loading import EncoderLoader
+    from encoders.weights import ModelFolder
+    from indexer.catalog.catalog import Catalog
+    from indexer.config import load_collection
+    from indexer.data_dir import DataDir
+
+    config = load_collection(collection)
+    data_dir = DataDir.from_environment()
+    with Catalog.open(data_dir) as catalog:
+        loader = EncoderLoader(ModelFolder.from_environment(), num_threads=encode_threads())
+        yield Workspace(data_dir, config, catalog, loader)

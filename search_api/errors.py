@@ -1,0 +1,59 @@
+"""Errors of search requests."""
+
+from __future__ import annotations
+
+from encoders.errors import KindredError
+
+
+class UnknownCollection(KindredError):
+    """The request names a collection that is not served."""
+
+    code = "unknown_collection"
+
+
+class UnknownModality(KindredError):
+    """The request names a medium that Kindred does not know."""
+
+    code = "unknown_modality"
+
+
+class ItemNotFound(KindredError):
+    """There is no such item in the collection."""
+
+    code = "item_not_found"
+
+
+class NoChannel(KindredError):
+    """None of the selected channels can answer this question."""
+
+    code = "no_channel"
+
+
+class NotReady(KindredError):
+    """The server cannot answer yet."""
+
+    code = "not_ready"
+
+
+class MediaGone(KindredError):
+    """The file of an item is gone, or is no longer the one that was taken in."""
+
+    code = "media_gone"
+
+
+class NoThumbnail(KindredError):
+    """An item that has no picture."""
+
+    code = "no_thumbnail"
+
+
+class UploadTooLarge(KindredError):
+    """An uploaded file beyond the limit."""
+
+    code = "upload_too_large"
+
+
+class InvalidRequest(KindredError):
+    """A request whose parts do not fit what is documented."""
+
+    code = "invalid_request"

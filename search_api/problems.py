@@ -1,0 +1,219 @@
+"""Every error as ``application/problem+json`` (RFC 9457), from one table of statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+
+from encoders.errors import (
+    ConfigError,
+    DependencyMissing,
+    KindredError,
+    ModelCorrupt,
+    ModelMissing,
+    SpaceMismatch,
+)
+from encoders.media.item import InvalidItemId
+from encoders.media.rejection import MediaRejected
+from encoders.serving_errors import DeadlineExceeded, EncoderUnavailable, Overloaded
+from indexer.live_view import UnknownChannel
+from search_api.errors import (
+    InvalidRequest,
+    ItemNotFound,
+    MediaGone,
+    NoChannel,
+    NoThumbnail,
+    NotReady,
+    UnknownCollection,
+    UnknownModality,
+    UploadTooLarge,
+)
+from search_api.filters import FilterError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:kindred:problem:"
+RETRY_SECONDS = 1
+
+STATUSES: Mapping[type[KindredError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.BAD_REQUEST,
+    InvalidItemId: HTTPStatus.BAD_REQUEST,
+    FilterError: HTTPStatus.BAD_REQUEST,
+    UnknownChannel: HTTPStatus.BAD_REQUEST,
+    UnknownModality: HTTPStatus.BAD_REQUEST,
+    NoChannel: HTTPStatus.BAD_REQUEST,
+    UnknownCollection: HTTPStatus.NOT_FOUND,
+    ItemNotFound: HTTPStatus.NOT_FOUND,
+    NoThumbnail: HTTPStatus.NOT_FOUND,
+    MediaGone: HTTPStatus.GONE,
+    UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    MediaRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelCorrupt: HTTPStatus.SERVICE_UNAVAILABLE,
+    DependencyMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    ConfigError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+}
+"""What a `KindredError` means in HTTP; an error that is not listed is the server's own fault."""
+
+RETRY_STATUSES = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+log = structlog.get_logger("kindred.api")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error, as RFC 9457 describes it, with a stable ``code`` for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    code: str = ""
+    errors: list[dict[str, Any]] = []
+    """What is wrong where, for requests that do not fit the schema."""
+
+    context: dict[str, Any] = {}
+    """The values behind ``detail``."""
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[Any]:
+    """Return ``problem`` as a response."""
+    sent = dict(headers or {})
+    if problem.status in RETRY_STATUSES:
+        sent.setdefault("Retry-After", str(RETRY_SECONDS))
+    return Response(
+        content=msgspec.json.encode(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=sent,
+    )
+
+
+def _problem(status: int, code: str, detail: str, **fields: Any) -> Problem:
+    return Problem(
+        type=TYPE_PREFIX + code,
+        title=HTTPStatus(status).phrase,
+        status=int(status),
+        detail=detail,
+        code=code,
+        **fields,
+    )
+
+
+def status_of(error: KindredError) -> HTTPStatus:
+    """Return the status of ``error``: of its class, or of the nearest base in the table."""
+    for kind in type(error).__mro__:
+        if kind in STATUSES:
+            return STATUSES[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def kindred_problem(error: KindredError) -> Problem:
+    """Return the problem that ``error`` is; one that is not listed gives no internals away."""
+    status = status_of(error)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _problem(status, error.code, "the server failed; its log has the reason")
+    context = {key: value for key, value in error.detail.items() if key != "path"}
+    if isinstance(error, MediaRejected):
+        context["reason"] = error.reason
+    return _problem(status, error.code, error.message, context=context)
+
+
+def on_kindred_error(request: Request[Any, Any, Any], error: KindredError) -> Response[Any]:
+    """Answer an error raised on purpose."""
+    problem = kindred_problem(error)
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request failed", code=error.code, error=error.message, path=request.url.path)
+    elif problem.status > HTTPStatus.INTERNAL_SERVER_ERROR and request.url.path != "/readyz":
+        log.warning("cannot answer", code=error.code, error=error.message, path=request.url.path)
+    return problem_response(problem)
+
+
+def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Answer what Litestar itself refuses: no such route, wrong method, body that does not fit."""
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request failed", exc_info=error)
+        return problem_response(_internal_problem())
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    errors = error.extra if isinstance(error.extra, list) else []
+    detail = error.detail
+    if isinstance(error, ValidationException) and errors:
+        detail = "; ".join(_validation_line(entry) for entry in errors)
+    headers = {key: value for key, value in (error.headers or {}).items() if key != "content-type"}
+    return problem_response(_problem(status, code, detail, errors=errors), headers)
+
+
+def _validation_line(entry: Mapping[str, Any]) -> str:
+    key = entry.get("key")
+    return f"{key}: {entry.get('message')}" if key else str(entry.get("message"))
+
+
+def on_recursion(_request: Request[Any, Any, Any], _error: RecursionError) -> Response[Any]:
+    """Answer JSON nested so deeply that the decoder gave up."""
+    return problem_response(
+        _problem(HTTPStatus.BAD_REQUEST, "bad_request", "the JSON is nested too deeply")
+    )
+
+
+def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a fault of the server without giving internals away; the log has the traceback."""
+    log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem_response(_internal_problem())
+
+
+def _internal_problem() -> Problem:
+    return _problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "the server failed; its log has the reason",
+    )
+
+
+EXCEPTION_HANDLERS: dict[type[Exception] | int, Any] = {
+    KindredError: on_kindred_error,
+    HTTPException: on_http_exception,
+    RecursionError: on_recursion,
+    Exception: on_unexpected,
+}
+
+_DESCRIPTIONS: Mapping[int, str] = {
+    400: "The request does not fit what is documented.",
+    404: "There is no such thing.",
+    410: "The file of the item is gone or has changed.",
+    413: "The body is too large.",
+    416: "The range lies outside the file.",
+    422: "The file cannot be read as media.",
+    429: "Too much waits already; try again.",
+    503: "The server cannot answer yet; try again.",
+    504: "The answer took too long.",
+}
+
+
+def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the OpenAPI entries for errors of a route."""
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=_DESCRIPTIONS[status],
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status in statuses
+    }

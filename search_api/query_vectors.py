@@ -1,0 +1,83 @@
+"""Who turns questions into vectors: this process (command line) or the encoder process (server)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from encoders.config import EncoderConfig
+from encoders.media.sandbox import DecodeSandbox
+from encoders.query_encoding import ChannelQuery, FileQuery, Loader, encode_file, encode_text
+from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
+from encoders.space import Vectors
+from indexer.config import CollectionConfig
+
+
+class QueryEncoder(Protocol):
+    """Turns questions into vectors of the spaces that channels are compared in."""
+
+    @property
+    def plan(self) -> QueryPlan:
+        """Which channel can be asked with which medium."""
+        ...
+
+    async def encode_text(self, text: str, channels: Sequence[str]) -> Mapping[str, ChannelQuery]:
+        """Return the words in the space of each of ``channels`` that words can search."""
+        ...
+
+    async def encode_file(self, path: Path, channels: Sequence[str]) -> FileQuery:
+        """Return the file in the space of each of ``channels`` that its medium can search.
+
+        Raises:
+            MediaRejected: the file is not media that Kindred reads, or is damaged.
+        """
+        ...
+
+
+def planned_channels(config: CollectionConfig) -> dict[str, PlannedChannel]:
+    """Return what query planning needs to know of a collection's channels."""
+    return {
+        name: PlannedChannel(
+            encoder=channel.encoder, segments=channel.segments, of_fields=bool(channel.fields)
+        )
+        for name, channel in config.channels.items()
+    }
+
+
+class LocalQueryEncoder:
+    """Encodes in this process; an encoder is loaded when a question first needs it.
+
+    Args:
+        loader: opens encoders.
+        config: the collection whose channels are asked.
+        sandbox: decodes files; not used by words.
+    """
+
+    def __init__(self, loader: Loader, config: CollectionConfig, sandbox: DecodeSandbox) -> None:
+        self.plan = plan_queries(planned_channels(config), loader.identify)
+        self._loader = loader
+        self._sandbox = sandbox
+
+    async def encode_text(self, text: str, channels: Sequence[str]) -> Mapping[str, ChannelQuery]:
+        """See `QueryEncoder.encode_text`."""
+        return await encode_text(text, channels, self.plan, self._encode)
+
+    async def encode_file(self, path: Path, channels: Sequence[str]) -> FileQuery:
+        """See `QueryEncoder.encode_file`."""
+        return await encode_file(path, channels, self.plan, self._sandbox, self._encode)
+
+    async def ping(self) -> None:
+        """Encoders of this process are always there."""
+
+    async def thumbnail(self, path: Path, max_side_px: int) -> bytes:
+        """Return a small picture of the file."""
+        return await asyncio.wrap_future(self._sandbox.thumbnail(path, max_side_px=max_side_px))
+
+    async def aclose(self) -> None:
+        """Nothing is held beyond the loader and the sandbox, which belong to the caller."""
+
+    async def _encode(self, config: EncoderConfig, contents: Sequence[Any]) -> Vectors:
+        encoder = await asyncio.to_thread(self._loader.open, config)
+        return await asyncio.to_thread(encoder.encode, contents)

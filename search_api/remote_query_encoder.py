@@ -1,0 +1,174 @@
+"""The client of the encoder process: one connection per worker, shared by all its requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from encoders.encoder_messages import (
+    EncodeFile,
+    EncodeText,
+    MakeThumbnail,
+    Message,
+    Ping,
+    Reply,
+    frame,
+    read_reply,
+    unpack_error,
+    unpack_queries,
+)
+from encoders.query_encoding import ChannelQuery, FileQuery
+from encoders.query_plan import QueryPlan
+from encoders.serving_errors import DeadlineExceeded, EncoderUnavailable
+
+PING_SECONDS = 2.0
+MIN_RETRY_SECONDS = 0.05
+MAX_RETRY_SECONDS = 1.0
+
+log = structlog.get_logger("kindred.api")
+
+
+class RemoteQueryEncoder:
+    """Asks the encoder process.
+
+    The connection is made by the first question and made again after it broke, at most once per
+    back-off interval, so a dead encoder process costs an error and no waiting.
+
+    Args:
+        socket_path: where the encoder process listens.
+        plan: how each channel is asked; the process was started with the same channels.
+        text_seconds: how long a question in words may take.
+        file_seconds: how long a file may take, decoding included.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        plan: QueryPlan,
+        *,
+        text_seconds: float = 10.0,
+        file_seconds: float = 60.0,
+    ) -> None:
+        self.plan = plan
+        self._socket_path = socket_path
+        self._text_seconds = text_seconds
+        self._file_seconds = file_seconds
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self._retry_seconds = MIN_RETRY_SECONDS
+        self._retry_at = 0.0
+
+    async def encode_text(self, text: str, channels: Sequence[str]) -> Mapping[str, ChannelQuery]:
+        """See `QueryEncoder.encode_text`."""
+        message = EncodeText(
+            id=next(self._ids),
+            timeout_seconds=self._text_seconds,
+            text=text,
+            channels=list(channels),
+        )
+        return unpack_queries((await self._ask(message, self._text_seconds)).vectors)
+
+    async def encode_file(self, path: Path, channels: Sequence[str]) -> FileQuery:
+        """See `QueryEncoder.encode_file`."""
+        message = EncodeFile(
+            id=next(self._ids),
+            timeout_seconds=self._file_seconds,
+            path=str(path),
+            channels=list(channels),
+        )
+        reply = await self._ask(message, self._file_seconds)
+        if reply.medium is None or reply.format is None:
+            raise EncoderUnavailable("the encoder process answered without saying what the file is")
+        return FileQuery(reply.medium, reply.format, unpack_queries(reply.vectors))
+
+    async def thumbnail(self, path: Path, max_side_px: int) -> bytes:
+        """Return a small picture of the file."""
+        message = MakeThumbnail(
+            id=next(self._ids),
+            timeout_seconds=self._file_seconds,
+            path=str(path),
+            max_side_px=max_side_px,
+        )
+        return (await self._ask(message, self._file_seconds)).data
+
+    async def ping(self) -> None:
+        """Return when the encoder process answers; raise `EncoderUnavailable` if it does not."""
+        await self._ask(Ping(id=next(self._ids), timeout_seconds=PING_SECONDS), PING_SECONDS)
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _ask(self, message: Message, timeout_seconds: float) -> Reply:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                writer = await self._connected()
+                self._waiting[message.id] = future
+                writer.write(frame(message))
+                await writer.drain()
+                reply = await future
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"no answer from the encoder process within {timeout_seconds:g} s",
+                seconds=timeout_seconds,
+            ) from None
+        except ConnectionError as error:
+            raise EncoderUnavailable(f"the encoder process hung up: {error}") from error
+        finally:
+            self._waiting.pop(message.id, None)
+        if reply.error is not None:
+            raise unpack_error(reply.error)
+        return reply
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        """Return the open connection, connecting first if there is none."""
+        async with self._connecting:
+            if self._writer is not None:
+                return self._writer
+            if time.monotonic() < self._retry_at:
+                raise EncoderUnavailable("the encoder process does not answer; it is starting")
+            try:
+                reader, writer = await asyncio.open_unix_connection(str(self._socket_path))
+            except OSError as error:
+                self._retry_at = time.monotonic() + self._retry_seconds
+                self._retry_seconds = min(2 * self._retry_seconds, MAX_RETRY_SECONDS)
+                raise EncoderUnavailable(
+                    "the encoder process does not answer; it is starting"
+                ) from error
+            self._retry_seconds = MIN_RETRY_SECONDS
+            self._writer = writer
+            self._reading = asyncio.create_task(self._read_replies(reader, writer))
+            return writer
+
+    async def _read_replies(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Hand each reply to whoever waits for it, until the connection ends."""
+        try:
+            while True:
+                reply = await read_reply(reader)
+                future = self._waiting.get(reply.id)
+                if future is not None and not future.done():
+                    future.set_result(reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            log.warning("the encoder process hung up")
+        finally:
+            self._writer = None
+            writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(EncoderUnavailable("the encoder process hung up"))

@@ -1,0 +1,35 @@
+"""Alive, able to answer, and numbers for Prometheus."""
+
+from __future__ import annotations
+
+from litestar import Response, Router, get
+
+from search_api.errors import NotReady
+from search_api.metrics import CONTENT_TYPE
+from search_api.problems import problem_responses
+from search_api.schemas import Health
+from search_api.service import Service
+
+
+@get("/healthz", summary="Alive")
+async def healthz() -> Health:
+    """Answer as long as the process runs; says nothing about what it needs."""
+    return Health(status="ok")
+
+
+@get("/readyz", responses=problem_responses(503), summary="Able to answer")
+async def readyz(service: Service) -> Health:
+    """Answer 200 when searches can be answered, else 503 with the reasons."""
+    reasons = await service.reasons_not_ready()
+    if reasons:
+        raise NotReady("; ".join(reasons), reasons=list(reasons))
+    return Health(status="ready")
+
+
+@get("/metrics", media_type=CONTENT_TYPE, summary="Prometheus metrics")
+async def metrics(service: Service) -> Response[bytes]:
+    """Return the metrics of all workers."""
+    return Response(content=service.metrics.exposition(), media_type=CONTENT_TYPE)
+
+
+health_router = Router(path="/", route_handlers=[healthz, readyz, metrics], tags=["health"])

@@ -1,0 +1,239 @@
+"""Items: what is stored about them, what is like them, and their files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from encoders.media.content import MEDIA, Medium
+from encoders.media.item import check_item_id
+from indexer.catalog.records import ItemRecord
+from search_api.byte_range import ByteRange, RangeNotSatisfiable, parse_range
+from search_api.errors import ItemNotFound, UnknownModality
+from search_api.problems import Problem, problem_response, problem_responses
+from search_api.schemas import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    ItemOut,
+    ItemPage,
+    Query,
+    SearchRequest,
+    SearchResponse,
+)
+from search_api.service import SearchService, Service
+from search_api.stored_media import open_media, read_chunks
+from search_api.thumbnails import MEDIA_TYPE as THUMBNAIL_TYPE
+
+DEFAULT_PAGE = 50
+
+CommaSeparated = Annotated[
+    str | None, QueryParameter(description="Names with commas between them; nothing: all.")
+]
+CollectionName = Annotated[
+    str | None, QueryParameter(description="Nothing: the configured collection.")
+]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items.")]
+
+# Declared here and not as the handler's media type, which would replace the file's own.
+FILE_RESPONSES = {
+    status: ResponseSpec(
+        data_container=bytes,
+        description=description,
+        media_type="application/octet-stream",
+        generate_examples=False,
+    )
+    for status, description in {200: "The whole file.", 206: "The range asked for."}.items()
+}
+
+# A stored file must never act as a page of this server, whatever it contains.
+MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+
+
+def item_out(item: ItemRecord) -> ItemOut:
+    """Return an item as the API shows it."""
+    return ItemOut(
+        item_id=item.item_id,
+        modality=item.medium,
+        format=item.format,
+        location=item.location,
+        attributes=dict(item.attributes),
+        content_sha256=item.content_sha256,
+        size_bytes=item.size_bytes,
+        duration_seconds=item.duration_seconds,
+        width_px=item.width_px,
+        height_px=item.height_px,
+        created_at=item.created_at or None,
+        updated_at=item.updated_at or None,
+    )
+
+
+async def stored_item(service: SearchService, item_id: str, collection: str | None) -> ItemRecord:
+    """Return an item of the catalog.
+
+    Raises:
+        InvalidItemId: the id does not have the agreed form.
+        UnknownCollection, ItemNotFound: there is no such thing.
+    """
+    check_item_id(item_id)
+    service.require_collection(collection)
+    name = service.config.name
+    item = await service.pool.run(lambda: service.catalog.item(name, item_id))
+    if item is None:
+        raise ItemNotFound(f"collection {name} has no item {item_id!r}", item_id=item_id)
+    return item
+
+
+@get("/", responses=problem_responses(400, 404, 429), summary="List items")
+async def list_items(
+    service: Service,
+    after: Annotated[
+        str | None, QueryParameter(description="Only items whose id comes after this.")
+    ] = None,
+    limit: PageLimit = DEFAULT_PAGE,
+    medium: Annotated[str | None, QueryParameter(description="Only items of this medium.")] = None,
+    collection: CollectionName = None,
+) -> ItemPage:
+    """Return items in order of their ids; pass ``next_after`` as ``after`` to read on."""
+    service.require_collection(collection)
+    if after is not None:
+        check_item_id(after)
+    if medium is not None and medium not in MEDIA:
+        raise UnknownModality(f"there is no medium {medium!r}; there are: {', '.join(MEDIA)}")
+    chosen: Medium | None = medium
+    items = await service.pool.run(
+        lambda: service.catalog.list_items(
+            service.config.name, after_item_id=after, limit=limit + 1, medium=chosen
+        )
+    )
+    page = items[:limit]
+    return ItemPage(
+        items=[item_out(item) for item in page],
+        next_after=page[-1].item_id if len(items) > limit else None,
+    )
+
+
+@get("/{item_id:str}", responses=problem_responses(400, 404, 429), summary="Read an item")
+async def read_item(
+    item_id: FromPath[str],
+    service: Service,
+    collection: CollectionName = None,
+) -> ItemOut:
+    """Return what is stored about an item."""
+    return item_out(await stored_item(service, item_id, collection))
+
+
+@get(
+    "/{item_id:str}/similar",
+    responses=problem_responses(400, 404, 429, 503),
+    summary="Find similar items",
+)
+async def similar_items(
+    item_id: FromPath[str],
+    service: Service,
+    limit: PageLimit = DEFAULT_LIMIT,
+    modalities: CommaSeparated = None,
+    channels: CommaSeparated = None,
+    collection: CollectionName = None,
+) -> SearchResponse:
+    """Return the items nearest to a stored item; the item itself is left out."""
+    check_item_id(item_id)
+    return await service.searcher.search(
+        SearchRequest(
+            query=Query(item_id=item_id),
+            collection=collection,
+            modalities=_names(modalities),
+            channels=_names(channels),
+            limit=limit,
+        )
+    )
+
+
+@get(
+    "/{item_id:str}/media",
+    responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 429),
+    summary="Read the file of an item",
+)
+async def item_media(
+    item_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: Service,
+    collection: CollectionName = None,
+) -> Response[Any]:
+    """Return the item's file, or the part that a ``Range`` header asks for."""
+    item = await stored_item(service, item_id, collection)
+    etag = f'"{item.content_sha256}"'
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(content=b"", status_code=304, headers={"ETag": etag})
+    media = await service.pool.run(lambda: open_media(item))
+    headers = {**MEDIA_HEADERS, "ETag": etag, "Accept-Ranges": "bytes"}
+    wanted_range = request.headers.get("range")
+    if request.headers.get("if-range") not in (None, etag):
+        wanted_range = None
+    try:
+        part = parse_range(wanted_range, media.size_bytes)
+    except RangeNotSatisfiable:
+        media.file.close()
+        problem = Problem(
+            type="urn:kindred:problem:range_not_satisfiable",
+            title="Requested Range Not Satisfiable",
+            status=416,
+            detail=f"{wanted_range!r} lies outside the file's {media.size_bytes} bytes",
+            code="range_not_satisfiable",
+        )
+        return problem_response(problem, {"Content-Range": f"bytes */{media.size_bytes}"})
+    wanted = part or ByteRange(0, media.size_bytes)
+    headers["Content-Length"] = str(wanted.stop - wanted.start)
+    if part is not None:
+        headers["Content-Range"] = part.content_range(media.size_bytes)
+    return Stream(
+        read_chunks(media, wanted, service.pool),
+        status_code=200 if part is None else 206,
+        media_type=media.media_type,
+        headers=headers,
+    )
+
+
+@get(
+    "/{item_id:str}/thumbnail",
+    responses=problem_responses(400, 404, 429, 503, 504),
+    media_type=THUMBNAIL_TYPE,
+    summary="Read a small picture of an item",
+)
+async def item_thumbnail(
+    item_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: Service,
+    collection: CollectionName = None,
+) -> Response[bytes]:
+    """Return a small WebP of a picture."""
+    item = await stored_item(service, item_id, collection)
+    etag = f'"{item.content_sha256}-thumbnail"'
+    headers = {**MEDIA_HEADERS, "ETag": etag, "Cache-Control": "max-age=3600"}
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(content=b"", status_code=304, headers=headers)
+    picture = await service.thumbnails.of(item)
+    return Response(content=picture, media_type=THUMBNAIL_TYPE, headers=headers)
+
+
+def _names(text: str | None) -> list[str] | None:
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return names or None
+
+
+def _matches(header: str | None, etag: str) -> bool:
+    """Tell whether ``If-None-Match`` names ``etag``; weak comparison, as RFC 9110 asks."""
+    if header is None:
+        return False
+    names = {name.strip().removeprefix("W/") for name in header.split(",")}
+    return "*" in names or etag in names
+
+
+items_router = Router(
+    path="/v1/items",
+    route_handlers=[list_items, read_item, similar_items, item_media, item_thumbnail],
+    tags=["items"],
+)

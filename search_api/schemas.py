@@ -1,0 +1,207 @@
+"""What enters and leaves the HTTP API: msgspec structs, which are also the OpenAPI schema.
+
+Unknown keys are refused everywhere, so a misspelt option is an error instead of being ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from encoders.media.content import Medium
+
+MAX_TEXT_CHARS = 2000
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 10
+MAX_NAMES = 64
+"""Most modalities or channels that one request may list."""
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT, description="How many items to return.")]
+Names = Annotated[list[str], msgspec.Meta(min_length=1, max_length=MAX_NAMES)]
+FilterBody = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description="Filter language: and, or, not; field with equals, in, range or exists.",
+        examples=[{"field": "language", "equals": "en"}],
+    ),
+]
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Query(_Request, frozen=True, kw_only=True):
+    """What is being looked for: words, or something like an item of the collection."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+    item_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("text", "item_id") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "query takes exactly one of text, item_id; got "
+                + (" and ".join(given) if given else "neither")
+            )
+        if self.text is not None and not self.text.strip():
+            raise ValueError("query.text holds no words")
+
+
+class SearchOptions(_Request, frozen=True, kw_only=True):
+    """Where to look and how much to return; every search takes these."""
+
+    collection: str | None = None
+    """``None``: the collection that this server is configured with."""
+
+    modalities: Names | None = None
+    """Media that hits may have; ``None``: any."""
+
+    channels: Names | None = None
+    """Channels to search; ``None``: all that can answer."""
+
+    filter: FilterBody | None = None
+
+    limit: Limit = DEFAULT_LIMIT
+
+
+class SearchRequest(SearchOptions, frozen=True, kw_only=True):
+    """``POST /v1/search``."""
+
+    query: Query
+
+
+class MediaSearchRequest(SearchOptions, frozen=True, kw_only=True):
+    """The ``request`` part of ``POST /v1/search/media``; the query is the ``file`` part."""
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """A place inside an item that matched."""
+
+    channel: str
+    start_seconds: float | None
+    """First instant inside; ``None`` where there is no time."""
+
+    stop_seconds: float | None
+    """First instant after; ``None`` where there is no time."""
+
+    score: float
+    """Cosine of the best segment there with the query."""
+
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    """The words there, if there are any."""
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that answers the query."""
+
+    item_id: str
+    modality: Medium
+    score: float
+    """Fused over the channels: higher is nearer; comparable only inside one answer."""
+
+    confidence: float | None
+    """``None`` until scores are calibrated."""
+
+    location: str
+    attributes: dict[str, Any]
+    moments: list[Moment]
+
+
+class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to any search."""
+
+    hits: list[Hit]
+    next_cursor: str | None
+    snapshot: str | None
+    """The snapshot that answered; ``None`` when everything came from writes not yet indexed."""
+
+    mode: str
+    """``exact`` when every channel was compared with every vector, else ``approximate``."""
+
+    took_ms: float
+
+
+class ItemOut(msgspec.Struct, frozen=True, kw_only=True):
+    """An item as it is stored."""
+
+    item_id: str
+    modality: Medium
+    format: str
+    location: str
+    attributes: dict[str, Any]
+    content_sha256: str
+    size_bytes: int
+    duration_seconds: float | None
+    width_px: int | None
+    height_px: int | None
+    created_at: str | None
+    updated_at: str | None
+
+
+class ItemPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some items in order of their ids."""
+
+    items: list[ItemOut]
+    next_after: str | None
+    """Give this as ``after`` to read on; ``None`` at the end."""
+
+
+class ChannelOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel of a collection."""
+
+    media: list[str]
+    space_id: str | None
+    dim: int | None
+    segments: int
+    """Vectors that can be found now."""
+
+    asked_with: list[Medium]
+    """Media that a query of this channel may have."""
+
+
+class CollectionOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A collection and what it holds now."""
+
+    name: str
+    default: bool
+    items: int
+    segments: int
+    failed: int
+    delta: int
+    """Items that answer from memory because no snapshot holds them yet."""
+
+    snapshot: str | None
+    attributes: dict[str, str]
+    channels: dict[str, ChannelOut]
+
+
+class CollectionList(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /v1/collections``."""
+
+    collections: list[CollectionOut]
+
+
+class FailureOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that could not be taken in, and why."""
+
+    location: str
+    item_id: str | None
+    reason: str | None
+    detail: str | None
+    attempts: int
+    first_seen: str
+    last_seen: str
+
+
+class FailureList(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /v1/failures``."""
+
+    failures: list[FailureOut]
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /healthz`` and ``GET /readyz`` when all is well."""
+
+    status: str

@@ -1,0 +1,248 @@
+"""Answering searches: the one path that the command line and the HTTP API share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from encoders.media.content import MEDIA, Medium
+from encoders.query_encoding import MAX_QUERY_SEGMENTS, ChannelQuery, evenly_spaced
+from indexer.config import CollectionConfig
+from indexer.live_view import LiveView, UnknownChannel
+from search_api.channel_search import search_channel
+from search_api.errors import (
+    ItemNotFound,
+    NoChannel,
+    UnknownCollection,
+    UnknownModality,
+)
+from search_api.filter_mask import filter_mask
+from search_api.filters import Filter, filter_fields, parse_filter
+from search_api.fusion import fuse_ranks
+from search_api.hits import make_hits
+from search_api.query_vectors import QueryEncoder
+from search_api.schemas import SearchOptions, SearchRequest, SearchResponse
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Runs CPU work away from the event loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return what ``work()`` returns."""
+        ...
+
+
+class Searcher:
+    """Searches one collection.
+
+    Args:
+        config: the collection.
+        view_of: gives what can be found now; called once per search, so one answer never mixes
+            two states.
+        query_encoder: turns questions into vectors.
+        run: runs the part that does not wait; a thread by default.
+    """
+
+    def __init__(
+        self,
+        config: CollectionConfig,
+        view_of: Callable[[], LiveView],
+        query_encoder: QueryEncoder,
+        *,
+        run: Runner = asyncio.to_thread,
+    ) -> None:
+        self._config = config
+        self._view_of = view_of
+        self._query_encoder = query_encoder
+        self._run = run
+        self._fields = filter_fields(config.attributes)
+
+    async def search(self, request: SearchRequest) -> SearchResponse:
+        """Answer a question in words, or one by example of a stored item.
+
+        Raises:
+            UnknownCollection, UnknownChannel, UnknownModality, FilterError: naming what there is.
+            ItemNotFound: the example is not in the collection.
+            NoChannel: no selected channel can answer.
+        """
+        started = time.perf_counter()
+        channels = self._selected_channels(request)
+        self._parsed_filter(request)
+        view = self._view_of()
+        if request.query.item_id is not None:
+            item_id = request.query.item_id
+            return await self._run(
+                lambda: self._search_like(view, item_id, channels, request, started)
+            )
+        askable = self._askable(channels, "text")
+        queries = await self._query_encoder.encode_text(cast(str, request.query.text), askable)
+        return await self._run(lambda: self._rank(view, queries, request, started))
+
+    async def search_file(self, path: Path, options: SearchOptions) -> SearchResponse:
+        """Answer a question that is a picture, a sound or a text file.
+
+        Raises:
+            MediaRejected: the file cannot be read as media.
+            NoChannel: no selected channel can be asked with its medium.
+            UnknownCollection, UnknownChannel, UnknownModality, FilterError: naming what there is.
+        """
+        started = time.perf_counter()
+        channels = self._selected_channels(options)
+        self._parsed_filter(options)
+        view = self._view_of()
+        found = await self._query_encoder.encode_file(path, channels)
+        self._askable(channels, found.medium)
+        return await self._run(lambda: self._rank(view, found.channels, options, started))
+
+    def _selected_channels(self, options: SearchOptions) -> list[str]:
+        """Return the channels that the request selects, in collection order, after checking it."""
+        name = self._config.name
+        if options.collection not in (None, name):
+            raise UnknownCollection(
+                f"no collection {options.collection!r} is served here; there is: {name}",
+                collections=[name],
+            )
+        _require_known(
+            options.channels,
+            self._config.channels,
+            UnknownChannel,
+            f"collection {name} has no channel",
+        )
+        _require_known(options.modalities, MEDIA, UnknownModality, "there is no modality")
+        modalities = cast("list[Medium]", options.modalities or list(MEDIA))
+        selected = [
+            channel
+            for channel, config in self._config.channels.items()
+            if (options.channels is None or channel in options.channels)
+            and any(config.takes(medium) for medium in modalities)
+        ]
+        if not selected:
+            raise NoChannel(
+                f"no selected channel holds {' or '.join(modalities)}; channels by medium: "
+                + "; ".join(f"{m}: {', '.join(self._config.channels_for(m))}" for m in MEDIA),
+            )
+        return selected
+
+    def _parsed_filter(self, options: SearchOptions) -> Filter | None:
+        return None if options.filter is None else parse_filter(options.filter, self._fields)
+
+    def _askable(self, channels: list[str], medium: Medium) -> list[str]:
+        plan = self._query_encoder.plan
+        askable = [channel for channel in channels if channel in plan.sources[medium]]
+        if not askable:
+            can = "; ".join(f"{c}: {' or '.join(plan.media_for(c))}" for c in channels)
+            raise NoChannel(
+                f"no selected channel can be asked with {medium}; they take {can}",
+                medium=medium,
+                channels=channels,
+            )
+        return askable
+
+    def _search_like(
+        self,
+        view: LiveView,
+        item_id: str,
+        channels: list[str],
+        request: SearchRequest,
+        started: float,
+    ) -> SearchResponse:
+        row = view.item_row(item_id)
+        if row is None:
+            raise ItemNotFound(
+                f"collection {self._config.name} has no item {item_id!r}", item_id=item_id
+            )
+        queries = _stored_queries(view, row, channels)
+        if not queries:
+            raise NoChannel(
+                f"item {item_id!r} has no vectors that the selected channels "
+                f"({', '.join(channels)}) can be compared with",
+                item_id=item_id,
+                channels=channels,
+            )
+        return self._rank(view, queries, request, started, excluded_row=row)
+
+    def _rank(
+        self,
+        view: LiveView,
+        queries: Mapping[str, ChannelQuery],
+        options: SearchOptions,
+        started: float,
+        *,
+        excluded_row: int | None = None,
+    ) -> SearchResponse:
+        """Search every channel, fuse, and describe the best items."""
+        among = self._mask(view, options)
+        answers = {
+            channel: search_channel(
+                view,
+                channel,
+                query,
+                limit=options.limit,
+                among=among,
+                excluded_row=excluded_row,
+            )
+            for channel, query in queries.items()
+            if channel in view.channels
+        }
+        ranked = {channel: answer.items for channel, answer in answers.items()}
+        fused = fuse_ranks(ranked)[: options.limit]
+        exact = all(view.channels[channel].exact for channel in answers)
+        return SearchResponse(
+            hits=make_hits(view, fused, answers),
+            next_cursor=None,
+            snapshot=view.snapshot_id,
+            mode="exact" if exact else "approximate",
+            took_ms=round(1000 * (time.perf_counter() - started), 3),
+        )
+
+    def _mask(self, view: LiveView, options: SearchOptions) -> NDArray[np.bool_] | None:
+        """Return which items may answer; ``None`` when all may."""
+        masks: list[NDArray[np.bool_]] = []
+        if options.modalities is not None:
+            media = view.items.column("medium")
+            for medium in set(options.modalities):
+                chosen = np.asarray(pc.equal(media, medium).to_numpy(), dtype=bool)
+                masks = [masks[0] | chosen if masks else chosen]
+        wanted = self._parsed_filter(options)
+        if wanted is not None:
+            masks.append(filter_mask(wanted, view.items))
+        return np.logical_and.reduce(masks) if masks else None
+
+
+def _stored_queries(view: LiveView, row: int, channels: list[str]) -> dict[str, ChannelQuery]:
+    """Return, per selected channel, everything the item has in that channel's space."""
+    stored: dict[str, list[NDArray[np.float32]]] = {}
+    for channel, info in view.channels.items():
+        rows = view.segment_rows(channel, row)
+        if len(rows):
+            chosen = np.asarray(evenly_spaced(rows.tolist(), MAX_QUERY_SEGMENTS), dtype=np.int64)
+            stored.setdefault(info.space_id, []).append(view.vectors(channel, chosen))
+    return {
+        channel: ChannelQuery(space_id, np.concatenate(stored[space_id]))
+        for channel in channels
+        if channel in view.channels and (space_id := view.channels[channel].space_id) in stored
+    }
+
+
+def _require_known(
+    given: list[str] | None,
+    known: Iterable[str],
+    error: type[UnknownChannel] | type[UnknownModality],
+    message: str,
+) -> None:
+    unknown = [name for name in given or [] if name not in known]
+    if unknown:
+        raise error(
+            f"{message} {', '.join(map(repr, unknown))}; there are: {', '.join(known)}",
+            unknown=unknown,
+            known=list(known),
+        )

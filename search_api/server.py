@@ -1,0 +1,188 @@
+"""``kindred serve``: one encoder process and several API workers, kept alive together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from encoders.config import ConceptsConfig, SentenceConfig
+from encoders.encoder_process import EncoderProcessConfig
+from encoders.errors import ConfigError
+from encoders.query_plan import PlannedChannel
+from indexer.config import load_collection
+from search_api.encoder_supervisor import EncoderSupervisor
+from search_api.query_vectors import planned_channels
+from search_api.settings import SETTINGS_VARIABLE, Settings, is_loopback
+
+MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+MAX_SOCKET_PATH_BYTES = 100
+"""Unix socket paths end at 107 bytes on Linux and at 103 on macOS."""
+
+STOP_SECONDS = 20
+"""How long workers may finish what they answer when the server is told to stop."""
+
+FOLDER_PREFIX = "serve-"
+SOCKET_NAME = "encoder.sock"
+
+
+def serve(settings: Settings, *, announce: Callable[[str], object] = print) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        settings: what is served, where, by how many workers.
+        announce: told the address once the port is taken.
+
+    Raises:
+        ConfigError: the address may not or cannot be listened on, or the collection is wrong.
+        ModelMissing: the collection needs weights that are not in the model folder.
+    """
+    settings.check_exposure()
+    config = load_collection(settings.collection)
+    channels = planned_channels(config)
+    # Named here, where a person sees it, instead of in the log of a child that keeps dying.
+    for model in model_names(channels):
+        settings.models.path(model)
+    settings = settings.replace(port=free_port(settings.host, settings.port))
+    with run_folder(settings.data.run) as folder, socket_path(folder) as encoder_socket:
+        settings = settings.replace(encoder_socket=str(encoder_socket))
+        supervisor = EncoderSupervisor(encoder_config(settings, channels), encoder_socket)
+        supervisor.start()
+        try:
+            return _run_workers(settings, folder, announce)
+        finally:
+            supervisor.stop()
+
+
+def model_names(channels: Mapping[str, PlannedChannel]) -> list[str]:
+    """Return the models that the encoders of ``channels`` are made of."""
+    names: list[str] = []
+    for channel in channels.values():
+        encoder = channel.encoder
+        if isinstance(encoder, SentenceConfig):
+            names.append(encoder.model)
+        else:
+            names.append(encoder.classifier)
+        if isinstance(encoder, ConceptsConfig):
+            names.append(encoder.text_model)
+    return list(dict.fromkeys(names))
+
+
+def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> EncoderProcessConfig:
+    """Return what the encoder process is told."""
+    return EncoderProcessConfig(
+        channels=channels,
+        models_dir=str(settings.models.root),
+        num_threads=settings.encoder_threads,
+        max_waiting=settings.max_waiting_encodes,
+    )
+
+
+def _run_workers(settings: Settings, folder: Path, announce: Callable[[str], object]) -> int:
+    """Run the API workers in the foreground."""
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    settings_path = folder / "settings.json"
+    settings_path.write_bytes(msgspec.json.encode(settings))
+    metrics_folder = folder / "metrics"
+    metrics_folder.mkdir()
+    os.environ[SETTINGS_VARIABLE] = str(settings_path)
+    os.environ[MULTIPROC_VARIABLE] = str(metrics_folder)
+    # Workers start clean: a forked one would carry this process's threads' locks, and the pipe
+    # that keeps the encoder process alive.
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Granian(
+        "search_api.app:create_worker_app",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        websockets=False,
+        log_level=LogLevels.warning,
+    )
+    server.on_startup(lambda: announce(_announcement(settings)))
+    try:
+        server.serve()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
+
+
+def _announcement(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    reach = (
+        "this machine only"
+        if is_loopback(settings.host)
+        else "open to everybody who reaches this address"
+    )
+    return (
+        f"Kindred serves {settings.collection} at http://{host}:{settings.port} "
+        f"({settings.workers} workers, {reach}); /readyz says when the models are loaded"
+    )
+
+
+def free_port(host: str, port: int) -> int:
+    """Return ``port``, or any free one for 0, after making sure that nobody listens there.
+
+    Workers share their port with ``SO_REUSEPORT``, with which a second server on the same port
+    would start without a word and take half of the requests.
+
+    Raises:
+        ConfigError: the port is taken, or the host is not an address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            found: int = probe.getsockname()[1]
+            return found
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}", host=host, port=port
+        ) from error
+
+
+@contextmanager
+def run_folder(run: Path) -> Iterator[Path]:
+    """Give a folder of this process's own below ``run``; those of dead servers are removed."""
+    run.mkdir(parents=True, exist_ok=True)
+    for old in run.glob(f"{FOLDER_PREFIX}*"):
+        if not _alive(old.name.removeprefix(FOLDER_PREFIX)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = run / f"{FOLDER_PREFIX}{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: str) -> bool:
+    """Tell whether another process of this id runs; this one's folder is a dead namesake's."""
+    return pid.isdigit() and int(pid) != os.getpid() and psutil.pid_exists(int(pid))
+
+
+@contextmanager
+def socket_path(folder: Path) -> Iterator[Path]:
+    """Give a path for the encoder's socket: in ``folder``, or where it is short enough."""
+    path = folder / SOCKET_NAME
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="kindred-") as short:
+        yield Path(short) / SOCKET_NAME

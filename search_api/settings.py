@@ -1,0 +1,136 @@
+"""Settings of the server: from the environment, overridden by arguments, handed to the workers."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from encoders.errors import ConfigError
+from encoders.weights import ModelFolder
+from indexer.config import DEFAULT_COLLECTION
+from indexer.data_dir import DataDir
+
+ALLOW_ANONYMOUS_VARIABLE = "KINDRED_ALLOW_ANONYMOUS"
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a server can be told. Each field is also the variable ``KINDRED_<FIELD>``."""
+
+    data_dir: str
+    models_dir: str
+
+    collection: str = DEFAULT_COLLECTION
+    """Name or YAML path of the collection that is served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    """0: any free one."""
+
+    workers: Positive = 2
+
+    allow_anonymous: bool = False
+    """Listen beyond loopback although anybody who reaches the port may search."""
+
+    max_upload_bytes: Positive = 200_000_000
+    """Largest file that ``POST /v1/search/media`` takes."""
+
+    search_threads: Positive = 2
+    """Threads per worker for index search and catalog reads."""
+
+    max_waiting_searches: Positive = 128
+    """Requests per worker that may wait for those threads; more are answered 429."""
+
+    max_waiting_encodes: Positive = 256
+    """Requests that may wait for the encoders; more are answered 429."""
+
+    encoder_threads: Positive = 1
+    """Threads that the models may use for one batch."""
+
+    text_seconds: Seconds = 10.0
+    """How long a question in words may take in the encoder process."""
+
+    file_seconds: Seconds = 60.0
+    """How long an uploaded file may take to be decoded and encoded."""
+
+    refresh_seconds: Seconds = 0.2
+    """How often a worker looks for new writes and snapshots."""
+
+    encoder_socket: str | None = None
+    """Where the encoder process listens; filled by the supervisor."""
+
+    @classmethod
+    def from_environment(cls, **arguments: object) -> Settings:
+        """Return the settings; arguments that are not ``None`` win over the environment.
+
+        Raises:
+            ConfigError: naming the variable or argument that does not fit.
+        """
+        values: dict[str, Any] = {
+            "data_dir": str(DataDir.from_environment().root),
+            "models_dir": str(ModelFolder.from_environment().root),
+        }
+        for name in cls.__struct_fields__:
+            text = os.environ.get(f"KINDRED_{name.upper()}")
+            if text and name not in values:
+                values[name] = text
+        values.update({name: value for name, value in arguments.items() if value is not None})
+        try:
+            return msgspec.convert(values, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"settings: {error}") from error
+
+    @property
+    def data(self) -> DataDir:
+        """The data folder."""
+        return DataDir(Path(self.data_dir))
+
+    @property
+    def models(self) -> ModelFolder:
+        """The model folder."""
+        return ModelFolder(Path(self.models_dir))
+
+    def replace(self, **changes: object) -> Settings:
+        """Return the settings with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+    def check_exposure(self) -> None:
+        """Refuse to listen beyond this machine while anybody may ask.
+
+        Raises:
+            ConfigError: saying how to allow it.
+        """
+        if is_loopback(self.host) or self.allow_anonymous:
+            return
+        raise ConfigError(
+            f"{self.host} can be reached from other machines and the API has no keys: listen on "
+            f"127.0.0.1, or set {ALLOW_ANONYMOUS_VARIABLE}=1 to let everybody in who reaches it",
+            host=self.host,
+            variable=ALLOW_ANONYMOUS_VARIABLE,
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` is an address that only this machine can reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+SETTINGS_VARIABLE = "KINDRED_SERVER_SETTINGS"
+"""Path of the settings file that the supervisor writes for its workers."""
+
+
+def load_worker_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings that the supervisor wrote for this worker."""
+    return msgspec.json.decode(Path(environment[SETTINGS_VARIABLE]).read_bytes(), type=Settings)

@@ -1,0 +1,95 @@
+"""The files behind items: opened only where the catalog says an item lies, and only unchanged."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from io import FileIO
+
+from encoders.media.sniff import MEDIA_TYPES
+from indexer.catalog.records import ItemRecord
+from search_api.bounded_pool import BoundedPool
+from search_api.byte_range import ByteRange
+from search_api.errors import MediaGone
+
+CHUNK_BYTES = 256 * 1024
+
+TEXT_MEDIA_TYPE = "text/plain"
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMedia:
+    """An open file of an item."""
+
+    file: FileIO
+    """Open; closed by whoever has read it."""
+
+    size_bytes: int
+    media_type: str
+    etag: str
+
+
+def open_media(item: ItemRecord) -> StoredMedia:
+    """Open the file of ``item``.
+
+    Raises:
+        MediaGone: it is not there, cannot be read, or is not the file that was taken in.
+    """
+    try:
+        # O_NONBLOCK: a pipe that has taken the file's place must not hold the server up.
+        descriptor = os.open(item.location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise MediaGone(
+            f"the file of item {item.item_id!r} cannot be opened: {error.strerror}",
+            item_id=item.item_id,
+        ) from error
+    file = FileIO(descriptor)
+    found = os.fstat(descriptor)
+    if (
+        not stat.S_ISREG(found.st_mode)
+        or found.st_size != item.size_bytes
+        or found.st_mtime_ns != item.mtime_ns
+    ):
+        file.close()
+        raise MediaGone(
+            f"the file of item {item.item_id!r} has changed since it was taken in; ingest it again",
+            item_id=item.item_id,
+        )
+    return StoredMedia(
+        file=file,
+        size_bytes=found.st_size,
+        media_type=media_type_of(item),
+        etag=f'"{item.content_sha256}"',
+    )
+
+
+def media_type_of(item: ItemRecord) -> str:
+    """Return the media type to serve ``item`` as.
+
+    Texts are always served as plain text: a stored HTML page shown by a browser would run its
+    scripts with the rights of this server's own pages.
+    """
+    if item.medium == "text":
+        return TEXT_MEDIA_TYPE
+    return MEDIA_TYPES.get(item.format, DEFAULT_MEDIA_TYPE)
+
+
+async def read_chunks(
+    media: StoredMedia, wanted: ByteRange, pool: BoundedPool
+) -> AsyncIterator[bytes]:
+    """Yield the wanted bytes and close the file."""
+    try:
+        position = wanted.start
+        while position < wanted.stop:
+            length = min(CHUNK_BYTES, wanted.stop - position)
+            chunk = await pool.run(partial(os.pread, media.file.fileno(), length, position))
+            if not chunk:
+                raise ConnectionAbortedError("the file became shorter while it was sent")
+            position += len(chunk)
+            yield chunk
+    finally:
+        media.file.close()

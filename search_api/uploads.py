@@ -1,0 +1,65 @@
+"""Uploaded files: kept under a name of our own while one request works with them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path, PurePosixPath
+
+from litestar.datastructures import UploadFile
+
+from search_api.bounded_pool import BoundedPool
+from search_api.errors import UploadTooLarge
+
+HINT_SUFFIXES = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".json", ".jsonl"})
+"""Suffixes kept from the sender's file name: text formats that look alike from the inside. All
+other names are ignored, content decides.
+"""
+
+
+def hint_suffix(filename: str) -> str:
+    """Return the suffix of ``filename`` if it says which text format this is, else nothing."""
+    suffix = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
+    return suffix if suffix in HINT_SUFFIXES else ""
+
+
+@asynccontextmanager
+async def spooled(
+    upload: UploadFile, folder: Path, *, max_bytes: int, pool: BoundedPool
+) -> AsyncIterator[Path]:
+    """Give the upload a path for as long as the context lasts.
+
+    Args:
+        upload: as the HTTP layer received it.
+        folder: where the file is written; made if missing.
+        max_bytes: most bytes taken.
+        pool: for copying.
+
+    Raises:
+        UploadTooLarge: it is larger than ``max_bytes``.
+    """
+
+    def copy() -> Path:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        source = upload.file
+        size_bytes = source.seek(0, 2)
+        source.seek(0)
+        if size_bytes > max_bytes:
+            raise UploadTooLarge(
+                f"the file has {size_bytes} bytes; at most {max_bytes} are taken",
+                size_bytes=size_bytes,
+                max_bytes=max_bytes,
+            )
+        with tempfile.NamedTemporaryFile(
+            dir=folder, prefix="upload-", suffix=hint_suffix(upload.filename), delete=False
+        ) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        return Path(target.name)
+
+    path = await pool.run(copy)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

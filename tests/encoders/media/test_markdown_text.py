@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from encoders.media.markdown_text import markdown_document
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("one\ntwo\n\nthree", ["one two", "three"]),
+        ("# Title #\ntext", ["Title", "text"]),
+        ("Title\n=====\ntext", ["Title", "text"]),
+        ("- one\n- two\n  more\n3. three\n- [x] done", ["one", "two more", "three", "done"]),
+        ("**bold** *thin* ***both*** _low_ ~~gone~~", ["bold thin both low gone"]),
+        ("snake_case_name and 2 * 3 * 4", ["snake_case_name and 2 * 3 * 4"]),
+        ("[words](http://x/a_(b) 'tip') ![alt](y.png)", ["words alt"]),
+        ("[![badge](b.png)](http://x) [ref][1] <http://y>", ["badge ref http://y"]),
+        ("[1]: http://x 'note'\ntext", ["text"]),
+        ("`code` and ``a ` b``", ["code and a ` b"]),
+        ("```python\n# no heading\nx = 1\n```\nafter", ["# no heading x = 1", "after"]),
+        ("~~~\nnever closed", ["never closed"]),
+        ("> quoted\n> more", ["quoted more"]),
+        ("a\n\n---\n\nb", ["a", "b"]),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", ["a b", "1 2"]),
+        ("<div>kept</div> <!-- not -->", ["kept"]),
+        (r"\*plain\* &amp; 1 < 2", ["*plain* & 1 < 2"]),
+        ("---\ntitle: x\n---\nbody", ["body"]),
+        ("", []),
+    ],
+)
+def test_marks_go_and_words_stay(text: str, blocks: list[str]) -> None:
+    assert list(markdown_document(text).blocks) == blocks
+
+
+def test_the_title_is_the_first_heading() -> None:
+    assert markdown_document("text\n\n## The *first*\n\n# Second").title == "The first"
+    assert markdown_document("no heading").title is None

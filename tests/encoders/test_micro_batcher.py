@@ -1,0 +1,160 @@
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from encoders.config import ConceptsConfig, EncoderConfig, SentenceConfig
+from encoders.encoder import EncoderIdentity
+from encoders.media.content import Picture
+from encoders.micro_batcher import MicroBatcher
+from encoders.serving_errors import DeadlineExceeded, Overloaded
+from encoders.space import Vectors
+from tests.fake_encoders import FakeLoader
+
+TEXTS = SentenceConfig()
+OTHER_TEXTS = SentenceConfig(model="other")
+PICTURES = ConceptsConfig(classifier="efficientnet_lite2")
+
+
+class HeldEncoder:
+    """An encoder that waits until the test lets it go on."""
+
+    def __init__(self, inner: Any, gate: threading.Event, entered: threading.Event) -> None:
+        self.inner, self.gate, self.entered = inner, gate, entered
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        identity: EncoderIdentity = self.inner.identity
+        return identity
+
+    def encode(self, batch: Sequence[Any]) -> Vectors:
+        self.entered.set()
+        assert self.gate.wait(30)
+        vectors: Vectors = self.inner.encode(batch)
+        return vectors
+
+
+class Held:
+    """A batcher whose first batch is held, so that what follows must queue."""
+
+    def __init__(self, max_waiting: int = 256) -> None:
+        self.loader = FakeLoader()
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.order: list[EncoderConfig] = []
+        self.batcher = MicroBatcher(self._open, max_waiting=max_waiting)
+
+    def _open(self, config: EncoderConfig) -> HeldEncoder:
+        self.order.append(config)
+        return HeldEncoder(self.loader.open(config), self.gate, self.entered)
+
+    async def hold(self) -> asyncio.Task[Vectors]:
+        first = asyncio.create_task(self.batcher.encode(TEXTS, ["first"]))
+        assert await asyncio.to_thread(self.entered.wait, 30)
+        return first
+
+    def batches(self, config: EncoderConfig = TEXTS) -> list[list[Any]]:
+        return self.loader.open(config).batches
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    held = Held()
+    yield held
+    held.gate.set()
+    held.batcher.close()
+
+
+async def queued(
+    held: Held, *asked: tuple[EncoderConfig, list[Any]]
+) -> list[asyncio.Task[Vectors]]:
+    tasks = [asyncio.create_task(held.batcher.encode(*one)) for one in asked]
+    await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.mark.asyncio
+async def test_what_waited_is_one_batch_with_equal_texts_once(held: Held) -> None:
+    first = await held.hold()
+    tasks = await queued(held, (TEXTS, ["red"]), (TEXTS, ["blue", "red"]), (TEXTS, ["red"]))
+    held.gate.set()
+    vectors = await asyncio.gather(first, *tasks)
+    assert held.batches() == [["first"], ["red", "blue"]]
+    alone = held.loader.open(TEXTS)
+    np.testing.assert_array_equal(vectors[1], alone.encode(["red"]))
+    np.testing.assert_array_equal(vectors[2], alone.encode(["blue", "red"]))
+    np.testing.assert_array_equal(vectors[3], alone.encode(["red"]))
+
+
+@pytest.mark.asyncio
+async def test_words_go_before_files_that_came_earlier(held: Held) -> None:
+    first = await held.hold()
+    picture = Picture(np.zeros((2, 2, 3), dtype=np.uint8))
+    tasks = await queued(held, (PICTURES, [picture]), (TEXTS, ["red"]))
+    held.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert held.order == [TEXTS, TEXTS, PICTURES]
+
+
+@pytest.mark.asyncio
+async def test_different_encoders_are_different_batches_in_order_of_arrival(held: Held) -> None:
+    first = await held.hold()
+    tasks = await queued(held, (TEXTS, ["a"]), (OTHER_TEXTS, ["b"]), (TEXTS, ["c"]))
+    held.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert held.batches() == [["first"], ["a", "c"]]
+    assert held.batches(OTHER_TEXTS) == [["b"]]
+
+
+@pytest.mark.asyncio
+async def test_a_full_queue_refuses_at_once() -> None:
+    held = Held(max_waiting=2)
+    first = await held.hold()
+    tasks = await queued(held, (TEXTS, ["a"]), (TEXTS, ["b"]))
+    with pytest.raises(Overloaded, match="2 requests wait"):
+        await held.batcher.encode(TEXTS, ["c"])
+    held.gate.set()
+    await asyncio.gather(first, *tasks)
+    held.batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_passed_deadline_is_dropped_before_encoding(held: Held) -> None:
+    first = await held.hold()
+    late = asyncio.create_task(held.batcher.encode(TEXTS, ["late"], deadline=time.monotonic() - 1))
+    tasks = await queued(held, (TEXTS, ["in time"]))
+    held.gate.set()
+    with pytest.raises(DeadlineExceeded):
+        await late
+    await asyncio.gather(first, *tasks)
+    assert held.batches() == [["first"], ["in time"]]
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_request_is_not_encoded(held: Held) -> None:
+    first = await held.hold()
+    gone, kept = await queued(held, (TEXTS, ["gone"]), (TEXTS, ["kept"]))
+    gone.cancel()
+    await asyncio.sleep(0)
+    held.gate.set()
+    await asyncio.gather(first, kept)
+    assert held.batches() == [["first"], ["kept"]]
+
+
+@pytest.mark.asyncio
+async def test_an_error_reaches_everybody_who_asked_and_the_next_batch_runs() -> None:
+    loader = FakeLoader()
+
+    def open_encoder(config: EncoderConfig) -> Any:
+        if config == OTHER_TEXTS:
+            raise ValueError("no such model")
+        return loader.open(config)
+
+    batcher = MicroBatcher(open_encoder)
+    with pytest.raises(ValueError, match="no such model"):
+        await batcher.encode(OTHER_TEXTS, ["a"])
+    assert (await batcher.encode(TEXTS, ["a"])).shape == (1, 64)
+    batcher.close()

@@ -1,0 +1,68 @@
+"""Encoders without weights: a content's vector is a digest of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from encoders.config import ConceptsConfig, EncoderConfig, FeaturesConfig, config_digest
+from encoders.encoder import EncoderIdentity
+from encoders.media.content import Picture, Sound
+from encoders.space import Vectors, unit_rows
+
+DIM = 16
+
+
+def content_bytes(content: Any) -> bytes:
+    if isinstance(content, Picture):
+        return content.pixels.tobytes()
+    if isinstance(content, Sound):
+        return content.samples.tobytes()
+    return content.encode()
+
+
+class FakeEncoder:
+    def __init__(self, identity: EncoderIdentity, loader: FakeLoader) -> None:
+        self.identity = identity
+        self._loader = loader
+
+    def encode(self, batch: Sequence[Any]) -> Vectors:
+        self._loader.calls[self.identity.encoder_id] += 1
+        rows = []
+        for content in batch:
+            data = content_bytes(content)
+            if self._loader.poison is not None and self._loader.poison in data:
+                raise RuntimeError("the model does not like this one")
+            seed = int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
+            rows.append(np.random.default_rng(seed).standard_normal(DIM))
+        return unit_rows(np.array(rows, dtype=np.float32).reshape(-1, DIM))
+
+
+class FakeLoader:
+    """Stands in for `EncoderLoader`; ``version`` changes every encoder id."""
+
+    def __init__(self, *, version: int = 1, poison: bytes | None = None) -> None:
+        self.version = version
+        self.poison = poison
+        self.calls: Counter[str] = Counter()
+
+    def identify(self, config: EncoderConfig) -> EncoderIdentity:
+        encoder_id = f"{config_digest(config)}-v{self.version}"
+        if isinstance(config, ConceptsConfig | FeaturesConfig):
+            audio = config.classifier == "yamnet"
+            space = "text" if isinstance(config, ConceptsConfig) else f"{config.classifier}-space"
+            return EncoderIdentity(
+                encoder_id,
+                f"{space}-v{self.version}",
+                DIM,
+                "audio" if audio else "image",
+                16_000 if audio else None,
+            )
+        return EncoderIdentity(encoder_id, f"text-v{self.version}", DIM, "text")
+
+    def open(self, config: EncoderConfig) -> FakeEncoder:
+        return FakeEncoder(self.identify(config), self)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from encoders.errors import ConfigError
+from indexer.config import collection_path, load_collection, parse_collection
+
+MINIMAL = """
+name: tiny
+attributes: {title: text}
+channels:
+  passages:
+    media: [text]
+    segments: {kind: passages, max_words: 50}
+    encoder: {family: sentence_transformers}
+"""
+
+
+def test_the_starter_collection_is_the_default_and_parses() -> None:
+    config = load_collection()
+    assert config.name == "starter"
+    assert list(config.channels_for("image")) == ["pictures", "looks", "titles"]
+    assert list(config.channels_for("audio")) == ["sounds", "timbre", "titles"]
+    assert list(config.channels_for("text")) == ["passages", "titles"]
+
+
+def test_digest_changes_with_any_value_and_not_with_layout() -> None:
+    digest = parse_collection(MINIMAL).digest
+    assert parse_collection(MINIMAL + "\n# a comment\n").digest == digest
+    assert parse_collection(MINIMAL.replace("50", "51")).digest != digest
+
+
+def test_unknown_collection_lists_the_names_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"there are: .*starter"):
+        collection_path("nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("max_words: 50", "max_word: 50"), "max_word"),
+        (("family: sentence_transformers", "family: word2vec"), "word2vec"),
+        (("kind: passages, max_words: 50", "kind: passages, max_words: 50, overlap_words: 50"),
+         "overlap_words 50 must be smaller"),
+        (("media: [text]", "media: [image]"), "passages are cut from text"),
+        (("media: [text]", "media: []"), "media is empty"),
+        (("name: tiny", "name: Not A Name"), "name"),
+        (("passages:\n    media: [text]\n    segments: {kind: passages, max_words: 50}",
+          "passages:\n    media: [any]\n    fields: [nothing]"), "'nothing' is not a text or"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_or_value_is_named(change: tuple[str, str], said: str) -> None:
+    text = MINIMAL.replace(*change)
+    assert text != MINIMAL
+    with pytest.raises(ConfigError, match=said):
+        parse_collection(text)
+
+
+def test_a_window_hop_longer_than_the_window_is_refused() -> None:
+    text = """
+name: gaps
+channels:
+  sounds:
+    media: [audio]
+    segments: {kind: windows, length_seconds: 5, hop_seconds: 6}
+    encoder: {family: concepts, classifier: yamnet}
+"""
+    with pytest.raises(ConfigError, match=r"hop_seconds 6\.0 is longer"):
+        parse_collection(text)
+
+
+def test_a_channel_whose_encoder_takes_another_medium_is_refused() -> None:
+    text = MINIMAL.replace(
+        "segments: {kind: passages, max_words: 50}\n    encoder: {family: sentence_transformers}",
+        "encoder: {family: features, classifier: yamnet}",
+    )
+    with pytest.raises(ConfigError, match="its encoder takes audio, the channel says text"):
+        parse_collection(text)

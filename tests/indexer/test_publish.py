@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer.catalog.catalog import Catalog
+from indexer.data_dir import DataDir
+from indexer.publish import finished_snapshots, live_snapshot_path, pointer_path, publish
+from indexer.snapshot import Snapshot, SnapshotCorrupt, build_snapshot
+from tests.indexer.stored_items import COLLECTION, identities, tiny_config, write_of
+
+CONFIG = tiny_config()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> DataDir:
+    return DataDir(tmp_path)
+
+
+@pytest.fixture
+def catalog(data_dir: DataDir) -> Iterator[Catalog]:
+    with Catalog.open(data_dir) as opened:
+        opened.register_collection(CONFIG)
+        opened.write(COLLECTION, [write_of("a")])
+        yield opened
+
+
+def published(catalog: Catalog, data_dir: DataDir) -> Snapshot:
+    snapshot = build_snapshot(catalog, data_dir, CONFIG, identities())
+    publish(snapshot, data_dir)
+    return snapshot
+
+
+def test_nothing_is_live_before_the_first_publish(catalog: Catalog, data_dir: DataDir) -> None:
+    assert live_snapshot_path(data_dir, COLLECTION) is None
+    build_snapshot(catalog, data_dir, CONFIG, identities())
+    assert live_snapshot_path(data_dir, COLLECTION) is None
+
+
+def test_the_newest_three_snapshots_stay(catalog: Catalog, data_dir: DataDir) -> None:
+    made = [published(catalog, data_dir) for _ in range(5)]
+    assert live_snapshot_path(data_dir, COLLECTION) == made[-1].path
+    assert finished_snapshots(data_dir, COLLECTION) == [one.path for one in made[-3:]]
+    names = {path.name for path in data_dir.snapshots(COLLECTION).iterdir()}
+    assert names == {"live", *(one.path.name for one in made[-3:])}
+
+
+def test_going_back_keeps_the_newer_ones(catalog: Catalog, data_dir: DataDir) -> None:
+    made = [published(catalog, data_dir) for _ in range(3)]
+    publish(made[0], data_dir)
+    assert live_snapshot_path(data_dir, COLLECTION) == made[0].path
+    fourth = build_snapshot(catalog, data_dir, CONFIG, identities())
+    publish(made[0], data_dir)
+    kept = finished_snapshots(data_dir, COLLECTION)
+    assert kept == [made[0].path, made[1].path, made[2].path, fourth.path]
+
+
+def test_a_failed_swap_leaves_the_old_pointer(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = published(catalog, data_dir)
+    second = build_snapshot(catalog, data_dir, CONFIG, identities())
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("indexer.durable_files.sync_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(second, data_dir)
+    assert live_snapshot_path(data_dir, COLLECTION) == first.path
+    assert list(data_dir.snapshots(COLLECTION).glob(".live-*")) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\xff", b'{"snapshot_id": "../elsewhere", "published": ""}']
+)
+def test_a_damaged_pointer_is_refused(data_dir: DataDir, content: bytes) -> None:
+    path = pointer_path(data_dir, COLLECTION)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(SnapshotCorrupt, match="live"):
+        live_snapshot_path(data_dir, COLLECTION)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from indexer.errors import SourceMissing
+from indexer.walk import find_files
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_files_come_sorted_with_their_sidecar_and_hidden_ones_are_passed_over(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, "b/z.png", "a.png", "a.json", "b/y.mp3", "b/y.mp3.json", ".hidden", ".git/c.png")
+    found = list(find_files([tmp_path]))
+    assert [file.relative_path for file in found] == ["a.png", "b/y.mp3", "b/z.png"]
+    assert [file.sidecar and file.sidecar.name for file in found] == ["a.json", "y.mp3.json", None]
+    assert {file.source for file in found} == {os.fspath(tmp_path.resolve())}
+
+
+def test_a_json_file_that_describes_nothing_is_an_item(tmp_path: Path) -> None:
+    make(tmp_path, "records.json", "a.png")
+    assert [file.relative_path for file in find_files([tmp_path])] == ["a.png", "records.json"]
+
+
+def test_a_file_named_twice_is_found_once(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    found = list(find_files([tmp_path, tmp_path / "a.png"]))
+    assert len(found) == 1
+
+
+def test_a_circle_of_links_ends(tmp_path: Path) -> None:
+    make(tmp_path, "real/a.png")
+    (tmp_path / "real" / "again").symlink_to(tmp_path / "real")
+    assert [file.relative_path for file in find_files([tmp_path])] == ["real/a.png"]
+
+
+def test_a_list_file_names_paths_relative_to_itself(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "list.txt").write_text("a.png\n\nc.png\n")
+    found = list(find_files([Path(f"@{tmp_path / 'list.txt'}")]))
+    assert [file.relative_path for file in found] == ["a.png", "c.png"]
+
+
+def test_a_missing_path_is_refused_before_anything_is_found(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    with pytest.raises(SourceMissing, match="nowhere"):
+        next(find_files([tmp_path, tmp_path / "nowhere"]))

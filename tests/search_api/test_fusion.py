@@ -1,0 +1,44 @@
+import pytest
+
+from search_api.fusion import RankedItem, fuse_ranks
+
+
+def ranked(*entries: tuple[int, float]) -> list[RankedItem]:
+    return [RankedItem(row, f"item-{row}", score) for row, score in entries]
+
+
+def test_sums_of_reciprocal_ranks_are_those_worked_out_by_hand() -> None:
+    fused = fuse_ranks({"a": ranked((1, 0.9), (2, 0.8)), "b": ranked((2, 0.4), (3, 0.3))})
+    assert [item.item_row for item in fused] == [2, 1, 3]
+    assert fused[0].score == pytest.approx(1 / 62 + 1 / 61)
+    assert fused[1].score == pytest.approx(1 / 61)
+    assert fused[2].score == pytest.approx(1 / 62)
+    assert fused[0].ranks == {"a": 2, "b": 1}
+
+
+def test_one_channel_keeps_its_order() -> None:
+    fused = fuse_ranks({"a": ranked((5, 0.9), (1, 0.9), (3, 0.1))})
+    assert [item.item_row for item in fused] == [5, 1, 3]
+
+
+def test_a_channel_without_items_does_not_matter() -> None:
+    channels = {"a": ranked((1, 0.9), (2, 0.8))}
+    assert fuse_ranks({**channels, "empty": []}) == fuse_ranks(channels)
+
+
+def test_equal_sums_are_ordered_by_cosine_then_by_id() -> None:
+    fused = fuse_ranks({"a": ranked((2, 0.5)), "b": ranked((1, 0.5)), "c": ranked((3, 0.6))})
+    assert [item.item_row for item in fused] == [3, 1, 2]
+
+
+def test_the_order_of_channels_does_not_matter() -> None:
+    a, b, c = ranked((1, 0.9), (2, 0.1)), ranked((2, 0.7), (3, 0.2)), ranked((3, 0.8), (1, 0.3))
+    first = fuse_ranks({"a": a, "b": b, "c": c})
+    second = fuse_ranks({"c": c, "b": b, "a": a})
+    assert [(item.item_id, item.score) for item in first] == [
+        (item.item_id, item.score) for item in second
+    ]
+
+
+def test_nothing_gives_nothing() -> None:
+    assert fuse_ranks({}) == []

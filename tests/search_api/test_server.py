@@ -1,0 +1,229 @@
+"""The real server: supervisor, encoder process and workers, on the starter's weights."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from encoders.errors import ConfigError, ModelMissing
+from encoders.loading import EncoderLoader
+from encoders.media.content import Segment
+from encoders.media.segmentation import segmentation_id
+from encoders.weights import ModelFolder
+from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
+from indexer.config import load_collection
+from indexer.data_dir import DataDir
+from search_api.server import free_port, run_folder, serve, socket_path
+from search_api.settings import Settings
+
+TEXTS = {
+    "kitten": "A kitten sleeps on the sofa.",
+    "stocks": "The stock market fell by three per cent.",
+    "storm": "Thunder and heavy rain are expected tonight.",
+}
+SERVE = """
+import sys
+from search_api.server import serve
+from search_api.settings import Settings
+if __name__ == "__main__":
+    sys.exit(serve(Settings.from_environment()))
+"""
+
+
+def store_texts(data_dir: DataDir, loader: EncoderLoader) -> None:
+    config = load_collection("starter")
+    channel = config.channels["passages"]
+    identity = loader.identify(channel.encoder)
+    vectors = loader.open(channel.encoder).encode(list(TEXTS.values()))
+    with Catalog.open(data_dir) as catalog:
+        catalog.register_collection(config)
+        for row, (item_id, text) in enumerate(TEXTS.items()):
+            record = ItemRecord(
+                item_id, "text", "plain", "test", item_id, item_id, f"{row:064x}", 1, 1
+            )
+            passages = ChannelVectors(
+                "passages",
+                identity.encoder_id,
+                identity.space_id,
+                segmentation_id(channel.segments),
+                f"{row:064x}",
+                (Segment(text=text),),
+                vectors[row : row + 1],
+            )
+            catalog.write(config.name, [ItemWrite(record, (passages,))])
+
+
+class RunningServer:
+    """A server in processes of its own."""
+
+    def __init__(self, folder: Path, models: ModelFolder, workers: int) -> None:
+        script = folder / "run_server.py"
+        script.write_text(SERVE)
+        self.port = free_port("127.0.0.1", 0)
+        self.process = subprocess.Popen(
+            [sys.executable, str(script)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+                "KINDRED_DATA_DIR": str(folder / "data"),
+                "KINDRED_MODELS_DIR": str(models.root),
+                "KINDRED_PORT": str(self.port),
+                "KINDRED_WORKERS": str(workers),
+            },
+        )
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def status(self, path: str) -> int:
+        try:
+            return self.http.get(path).status_code
+        except httpx.TransportError:
+            return 0
+
+    def close(self) -> None:
+        self.http.close()
+        family: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = self.children()
+        self.process.kill()
+        self.process.wait()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path, models: ModelFolder) -> Iterator[Callable[..., RunningServer]]:
+    started: list[RunningServer] = []
+
+    def start(workers: int = 1) -> RunningServer:
+        started.append(RunningServer(tmp_path, models, workers))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        time.sleep(0.1)
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def encoder_of(server: RunningServer) -> psutil.Process:
+    (encoder,) = [p for p in server.children() if "encoders.encoder_process" in p.cmdline()]
+    return encoder
+
+
+def workers_of(server: RunningServer) -> list[psutil.Process]:
+    return [p for p in server.children() if any("spawn_main" in part for part in p.cmdline())]
+
+
+@pytest.mark.weights
+def test_the_server_survives_the_death_of_its_encoder_and_leaves_nobody_behind(
+    tmp_path: Path, loader: EncoderLoader, start: Callable[..., RunningServer]
+) -> None:
+    store_texts(DataDir(tmp_path / "data"), loader)
+    server = start(workers=2)
+    wait_until(lambda: server.status("/readyz") == 200, "the server is ready")
+
+    answer = server.http.post("/v1/search", json={"query": {"text": "a young cat"}, "limit": 3})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["hits"][0]["item_id"] == "kitten"
+
+    assert len(workers_of(server)) == 2
+    for worker in workers_of(server):
+        libraries = {Path(mapped.path).name for mapped in worker.memory_maps()}
+        assert not {name for name in libraries if name.startswith(("libtorch", "onnxruntime"))}
+
+    encoder_of(server).kill()
+    wait_until(lambda: server.status("/readyz") == 503, "the loss is noticed")
+    assert server.status("/healthz") == 200
+    lost = server.http.post("/v1/search", json={"query": {"text": "a cat"}})
+    assert lost.status_code == 503
+    assert lost.headers["retry-after"]
+    similar = server.http.get("/v1/items/kitten/similar")
+    assert similar.status_code == 200, "stored vectors need no encoder"
+    wait_until(lambda: server.status("/readyz") == 200, "the encoder is back")
+
+    family = server.children()
+    server.process.kill()
+    wait_until(lambda: all(gone(process) for process in family), "nobody is left")
+
+
+@pytest.mark.weights
+def test_sigterm_ends_everything_and_clears_up(
+    tmp_path: Path, start: Callable[..., RunningServer]
+) -> None:
+    server = start()
+    wait_until(lambda: server.status("/healthz") == 200, "the worker answers")
+    family = server.children()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    wait_until(lambda: all(gone(process) for process in family), "nobody is left")
+    assert list((tmp_path / "data" / "run").glob("serve-*")) == []
+
+
+def settings_in(folder: Path, **values: Any) -> Settings:
+    return Settings(data_dir=str(folder / "data"), models_dir=str(folder / "models"), **values)
+
+
+def test_an_exposed_address_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="KINDRED_ALLOW_ANONYMOUS"):
+        serve(settings_in(tmp_path, host="0.0.0.0"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_missing_models_are_named_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="kindred models pull"):
+        serve(settings_in(tmp_path))
+
+
+def test_a_taken_port_is_refused() -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(ConfigError, match="in use"):
+            free_port("127.0.0.1", listener.getsockname()[1])
+
+
+def test_folders_of_dead_servers_are_removed_and_of_living_ones_kept(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f"serve-{ended.pid}").mkdir()
+    (tmp_path / f"serve-{os.getppid()}").mkdir()
+    with run_folder(tmp_path) as folder:
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {folder.name, f"serve-{os.getppid()}"}
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+
+
+def test_a_long_data_folder_still_gets_a_short_socket(tmp_path: Path) -> None:
+    with socket_path(tmp_path / ("x" * 120)) as path:
+        assert len(os.fsencode(path)) <= 100
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert not path.parent.exists()

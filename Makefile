@@ -18,7 +18,7 @@ setup: $(VENV)/.installed ## Make .venv with everything that the demo and the te
 $(VENV)/.installed: pyproject.toml constraints.txt
 ifdef UV
 	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python -e '.[$(FAISS),clip,dev]' -c constraints.txt
+	uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[$(FAISS),clip,dev]' -c constraints.txt
 else
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -e '.[$(FAISS),clip,dev]' -c constraints.txt

@@ -36,11 +36,11 @@ FitMode: TypeAlias = Literal["crop", "pad", "squash"]
 class PictureFit:
     """How a picture of any shape becomes a square."""
 
-    mode: FitMode = "crop"
+    mode: FitMode = "pad"
     """``crop``: the middle. ``pad``: all of it on white. ``squash``: all of it, stretched.
     """
 
-    crop_fraction: float = 0.875
+    crop_fraction: float = 1.0
     """For ``crop``, the side of the square as a part of the picture's shorter side; for ``pad``,
     the picture's longer side as a part of the square's; ``squash`` has no use for it.
     """

@@ -22,7 +22,9 @@ HIGHEST_HZ = 7500.0
 LOG_OFFSET = 0.001
 
 PATCH_FRAMES = 96
-PATCH_HOP_FRAMES = 48
+PATCH_HOP_FRAMES = 96
+# Patches adjoin, unlike the published half overlap: windows already overlap, and overlapping
+# patches cost twice as much and found no more (text -> sound R@10 0.41 with, 0.40 without, +-0.07).
 PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP_SAMPLES + WINDOW_SAMPLES
 
 # 41 s of frames at a time: the spectra of a ten-minute window would take 120 MB.
@@ -30,13 +32,12 @@ _FRAMES_PER_BLOCK = 4096
 
 
 def log_mel_patches(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the overlapping patches that cover a sound.
+    """Return the patches that cover a sound.
 
     ::
 
         frames   0 ........ 48 ........ 96 ........ 144 ..... 170
-        patches  [---------------------)
-                            [-----------------------)
+        patches  [----------------------)
                                     [-----------------------)   aligned to the end
 
     Args:
@@ -54,7 +55,7 @@ def log_mel_patches(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def patch_starts(num_frames: int) -> list[int]:
-    """Return the first frame of each patch: every 48 frames, the last aligned to the end."""
+    """Return the first frame of each patch: every 96 frames, the last aligned to the end."""
     last = num_frames - PATCH_FRAMES
     starts = list(range(0, last + 1, PATCH_HOP_FRAMES))
     if starts[-1] != last:

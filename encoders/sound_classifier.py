@@ -46,7 +46,7 @@ SoundPooling: TypeAlias = Literal["mean", "max"]
 class SoundClassifier:
     """YAMNet over the 521 classes of AudioSet that it was trained on.
 
-    A sound is cut into patches of 0.96 s every 0.48 s; the probabilities of a class are pooled
+    A sound is cut into adjoining patches of 0.96 s; the probabilities of a class are pooled
     over them, and the features averaged.
 
     Args:

@@ -19,13 +19,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from encoders.media.rejection import MediaRejected
-from encoders.media.sandbox import DecodedPicture, DecodeSandbox, SoundInfo
-from encoders.media.segmentation import passages, window_ranges
-
 from encoders.config import PassageSegments, WindowSegments
 from encoders.errors import KindredError
 from encoders.media.content import Document, Segment, Sound
+from encoders.media.rejection import MediaRejected
+from encoders.media.sandbox import DecodedPicture, DecodeSandbox, SoundInfo
+from encoders.media.segmentation import passages, window_ranges
 from encoders.space import Vectors
 from indexer.catalog.records import ItemRecord, Outcome, OutcomeState
 from indexer.errors import AttributesError

@@ -140,18 +140,7 @@ def build_snapshot(
     folder = parent / f"{BUILDING_PREFIX}{snapshot_id}"
     folder.mkdir()
     try:
-        with catalog.state() as state:
-            through_seq = state.change_seq(config.name)
-            item_rows, num_items = stage_items(state, config, folder)
-            staged: list[StagedChannel] = []
-            for name in config.channels:
-                target = folder / CHANNELS_FOLDER / name
-                target.mkdir(parents=True)
-                staged.append(
-                    stage_channel(
-                        state, config, name, identities[name], item_rows, target, progress
-                    )
-                )
+        through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
             one.name: _indexed(one, config.channels[one.name].index, num_threads, progress)
             for one in staged
@@ -171,6 +160,27 @@ def build_snapshot(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _staged(
+    catalog: Catalog,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    folder: Path,
+    progress: Progress | None,
+) -> tuple[int, int, list[StagedChannel]]:
+    """Copy one state of the catalog into ``folder``: its number, its items, its channels."""
+    with catalog.state() as state:
+        through_seq = state.change_seq(config.name)
+        item_rows, num_items = stage_items(state, config, folder)
+        staged = []
+        for name in config.channels:
+            target = folder / CHANNELS_FOLDER / name
+            target.mkdir(parents=True)
+            staged.append(
+                stage_channel(state, config, name, identities[name], item_rows, target, progress)
+            )
+        return through_seq, num_items, staged
 
 
 def _remove_unfinished(parent: Path) -> None:

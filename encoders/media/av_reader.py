@@ -84,7 +84,7 @@ class AvReader:
         """Measure the length by reading all packets, without decoding them."""
         last = self._start_tick()
         with _typed_errors():
-            self._container.seek(self._start_tick(), stream=self._stream, backward=True)
+            self._go_to(0.0)
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None:
                     last = max(last, packet.pts + (packet.duration or 0))
@@ -97,13 +97,9 @@ class AvReader:
             stop = min(stop, self.num_frames)
         rate, time_base = self.sample_rate_hz, self._stream.time_base
         start_tick = self._start_tick()
-        seek_seconds = max(0.0, first / rate - PREROLL_SECONDS)
         position = first
         with _typed_errors():
-            self._container.seek(
-                start_tick + int(seek_seconds / time_base), stream=self._stream, backward=True
-            )
-            self._stream.codec_context.flush_buffers()
+            self._go_to(first / rate - PREROLL_SECONDS)
             for frame in self._container.decode(self._stream):
                 if frame.pts is None:
                     frame_first = position
@@ -122,6 +118,24 @@ class AvReader:
                     position += len(samples)
                 if position >= stop:
                     return
+
+    def _go_to(self, seconds: float) -> None:
+        """Seek to ``seconds`` or before."""
+        import av
+
+        assert self._stream.time_base is not None
+        step_seconds = 1.0
+        while seconds > 0:
+            tick = self._start_tick() + int(seconds / self._stream.time_base)
+            try:
+                self._container.seek(tick, stream=self._stream, backward=True)
+                return
+            except av.FFmpegError:
+                # In a FLAC of unknown length some places near the end cannot be found: begin
+                # earlier, what comes before the stretch is dropped.
+                seconds -= step_seconds
+                step_seconds *= 2
+        self._container.seek(self._start_tick(), stream=self._stream, backward=True)
 
     def __enter__(self) -> Self:
         return self

@@ -75,10 +75,13 @@ class DecoderChild:
         raise outcome
 
     def kill(self) -> None:
-        """End the process for good; a call that is under way fails."""
+        """End the process for good and wait until it is gone; a call that is under way fails."""
         with self._lock:
             self._killed = True
         self._end_process()
+        process = self._process
+        if process is not None:
+            process.wait()
 
     def close(self) -> None:
         """End the process and wait until it is gone; for the thread that calls ``call``."""

@@ -29,9 +29,10 @@ def item_id_for(source: str, relative_path: str) -> str:
 
     Returns:
         ``red-cat-3f2a…``: a slug of the file's name without its extension, then 16 hex digits
-        over source and path, which alone make it unique.
+        over source and path, which alone make it unique. A file has the same id whether it is
+        found alone or through any folder above it.
     """
-    key = f"{source}\0{relative_path}".encode("utf-8", "surrogateescape")
+    key = f"{source}/{relative_path}".encode("utf-8", "surrogateescape")
     digest = hashlib.sha256(key).hexdigest()[:NUM_HASH_DIGITS]
     return f"{_slug(PurePath(relative_path).stem)}-{digest}"
 

@@ -20,28 +20,29 @@ UNKNOWN_LENGTH_FRAMES = 2**62
 
 
 def open_with_soundfile(file: BinaryIO) -> SoundfileReader | None:
-    """Open a sound, or return ``None`` if libsndfile cannot read it."""
+    """Open a sound, or return ``None`` if libsndfile cannot read it or tell its length."""
     import soundfile
 
     try:
         sound = soundfile.SoundFile(file)
     except soundfile.LibsndfileError:
         return None
+    if sound.frames >= UNKNOWN_LENGTH_FRAMES:
+        sound.close()
+        return None
     require_sample_rate(sound.samplerate)
-    return SoundfileReader(sound, file)
+    return SoundfileReader(sound)
 
 
 class SoundfileReader:
     """A `SoundReader` on libsndfile."""
 
-    def __init__(self, sound: soundfile.SoundFile, file: BinaryIO) -> None:
+    def __init__(self, sound: soundfile.SoundFile) -> None:
         self._sound = sound
-        self._file = file
         self.sample_rate_hz: int = sound.samplerate
         self.num_channels: int = sound.channels
         # For WAV and Ogg this is what is really there, whatever the header says.
-        is_known = sound.frames < UNKNOWN_LENGTH_FRAMES
-        self.num_frames: int | None = sound.frames if is_known else None
+        self.num_frames: int | None = sound.frames
 
     def blocks(self, first: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield frames ``[first, stop)``; see `SoundReader`."""
@@ -50,33 +51,17 @@ class SoundfileReader:
         stop = min(stop, self._sound.frames)
         try:
             if first < stop:
-                self._go_to(first)
-                yield from self._blocks_from_here(stop - first)
+                self._sound.seek(first)
+            while first < stop:
+                block = self._sound.read(
+                    min(BLOCK_FRAMES, stop - first), dtype="float32", always_2d=True
+                )
+                if not len(block):
+                    return
+                yield block
+                first += len(block)
         except soundfile.LibsndfileError as error:
             raise MediaRejected("corrupt", f"libsndfile: {error}") from error
-
-    def _go_to(self, first: int) -> None:
-        import soundfile
-
-        try:
-            self._sound.seek(first)
-        except soundfile.LibsndfileError:
-            if self.num_frames is not None:
-                raise
-            # Without a length libFLAC cannot seek near the end, and afterwards not at all.
-            self._sound.close()
-            self._file.seek(0)
-            self._sound = soundfile.SoundFile(self._file)
-            for _ in self._blocks_from_here(first):
-                pass
-
-    def _blocks_from_here(self, num_frames: int) -> Iterator[NDArray[np.float32]]:
-        while num_frames > 0:
-            block = self._sound.read(min(BLOCK_FRAMES, num_frames), dtype="float32", always_2d=True)
-            if not len(block):
-                return
-            yield block
-            num_frames -= len(block)
 
     def __enter__(self) -> Self:
         return self

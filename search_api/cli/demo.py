@@ -28,7 +28,7 @@ NUM_SHOWN = 3
     help="Where models, media and the index of the demo go.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
 def demo(folder: Path, host: str, port: int) -> int:
     """Fetch models and real media, ingest them, ask across media, then serve.
 

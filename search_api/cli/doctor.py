@@ -148,11 +148,10 @@ def _catalog(collection: str) -> str:
 
 
 def _live_index(collection: str) -> str:
-    from indexer.publish import live_snapshot_path
-    from indexer.snapshot import Snapshot
-
     from indexer.config import load_collection
     from indexer.data_dir import DataDir
+    from indexer.publish import live_snapshot_path
+    from indexer.snapshot import Snapshot
 
     path = live_snapshot_path(DataDir.from_environment(), load_collection(collection).name)
     if path is None:

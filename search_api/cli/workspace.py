@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from indexer.live_view import LiveCollection
-
     from encoders.loading import EncoderLoader
     from indexer.catalog.catalog import Catalog
     from indexer.config import CollectionConfig
     from indexer.data_dir import DataDir
+    from indexer.live_view import LiveCollection
 
 COLLECTION_VARIABLE = "KINDRED_COLLECTION"
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -45,13 +44,24 @@ def num_cpus() -> int:
 
 
 def encode_threads() -> int:
-    """Return how many threads the models may use: ``KINDRED_THREADS``, else all but one core."""
-    return int(os.environ.get("KINDRED_THREADS") or max(1, num_cpus() - 1))
+    """Return how many threads the models use: ``KINDRED_ENCODER_THREADS``, else all but one."""
+    return _count_setting("KINDRED_ENCODER_THREADS", max(1, num_cpus() - 1))
 
 
 def decode_workers() -> int:
     """Return how many decoders run: ``KINDRED_DECODE_WORKERS``, else one for every two cores."""
-    return int(os.environ.get("KINDRED_DECODE_WORKERS") or max(1, num_cpus() // 2))
+    return _count_setting("KINDRED_DECODE_WORKERS", max(1, num_cpus() // 2))
+
+
+def _count_setting(variable: str, default: int) -> int:
+    from encoders.errors import ConfigError
+
+    text = os.environ.get(variable)
+    if not text:
+        return default
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"{variable} should be a whole number from 1 up, got {text!r}")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,6 @@ class Workspace:
     def live(self) -> LiveCollection:
         """Return what searches see now: the live snapshot and everything written since."""
         from indexer.live_view import LiveCollection
-
         from indexer.pipeline import channel_identities
 
         identities = channel_identities(self.config, self.loader)

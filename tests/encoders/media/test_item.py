@@ -21,9 +21,9 @@ def test_an_id_reads_like_the_file_name(relative_path: str, slug: str) -> None:
     check_item_id(item_id)
 
 
-def test_an_id_depends_on_source_and_path_and_nothing_else() -> None:
-    assert item_id_for("a", "b/c.png") == item_id_for("a", "b/c.png")
-    ids = {item_id_for(*key) for key in [("a", "b/c.png"), ("a/b", "c.png"), ("a", "b/c.jpg")]}
+def test_an_id_depends_on_where_the_file_lies_and_nothing_else() -> None:
+    assert item_id_for("a", "b/c.png") == item_id_for("a/b", "c.png")
+    ids = {item_id_for(*key) for key in [("a", "b/c.png"), ("b", "b/c.png"), ("a", "b/c.jpg")]}
     assert len(ids) == 3
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from encoders.serving_errors import Overloaded
+from encoders.serving.errors import Overloaded
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from encoders.encoder_process import EncoderProcessConfig
+from encoders.serving.encoder_process import EncoderProcessConfig
 
 MIN_RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 30.0
@@ -63,7 +63,7 @@ class EncoderSupervisor:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "encoders.encoder_process", str(self._socket_path)],
+            [sys.executable, "-m", "encoders.serving.encoder_process", str(self._socket_path)],
             stdin=subprocess.PIPE,
             # A session of its own: Ctrl-C in a terminal is for the supervisor, which ends workers
             # before the encoder that they still need.

@@ -22,7 +22,7 @@ from encoders.errors import (
 )
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
-from encoders.serving_errors import DeadlineExceeded, EncoderUnavailable, Overloaded
+from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable, Overloaded
 from indexer.live_view import UnknownChannel
 from search_api.errors import (
     InvalidRequest,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from encoders.encoder_messages import (
+from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
     MakeThumbnail,
@@ -25,7 +25,7 @@ from encoders.encoder_messages import (
 )
 from encoders.query_encoding import ChannelQuery, FileQuery
 from encoders.query_plan import QueryPlan
-from encoders.serving_errors import DeadlineExceeded, EncoderUnavailable
+from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable
 
 PING_SECONDS = 2.0
 MIN_RETRY_SECONDS = 0.05

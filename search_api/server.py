@@ -15,7 +15,7 @@ import msgspec
 import psutil
 
 from encoders.config import ConceptsConfig, SentenceConfig
-from encoders.encoder_process import EncoderProcessConfig
+from encoders.serving.encoder_process import EncoderProcessConfig
 from encoders.errors import ConfigError
 from encoders.query_plan import PlannedChannel
 from indexer.config import load_collection

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -166,3 +168,26 @@ def test_incomplete_list_of_classes_is_refused(models: ModelFolder, tmp_path: Pa
     (folder / "class_map.csv").write_text("\n".join(lines[:100]))
     with pytest.raises(ModelCorrupt, match="521 classes, got 99"):
         SoundClassifier(folder)
+
+
+def test_the_runtime_reports_to_nobody(models: ModelFolder) -> None:
+    """The setting has to stand before the runtime is imported: look from a fresh process."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from encoders.sound_classifier import SoundClassifier\n"
+        "assert 'onnxruntime' not in sys.modules\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime':\n"
+        "            print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "SoundClassifier(Path(sys.argv[1]))\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code, str(models.path("yamnet"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert printed == ["1"]

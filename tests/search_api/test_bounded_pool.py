@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from encoders.serving_errors import Overloaded
+from encoders.serving.errors import Overloaded
 from search_api.bounded_pool import BoundedPool
 
 

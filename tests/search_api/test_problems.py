@@ -4,7 +4,7 @@ import pytest
 
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
-from encoders.serving_errors import EncoderFailed, Overloaded
+from encoders.serving.errors import EncoderFailed, Overloaded
 from search_api.errors import MediaGone
 from search_api.problems import STATUSES, kindred_problem, problem_response, status_of
 

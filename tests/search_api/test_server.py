@@ -133,7 +133,7 @@ def gone(process: psutil.Process) -> bool:
 
 
 def encoder_of(server: RunningServer) -> psutil.Process:
-    (encoder,) = [p for p in server.children() if "encoders.encoder_process" in p.cmdline()]
+    (encoder,) = [p for p in server.children() if "encoders.serving.encoder_process" in p.cmdline()]
     return encoder
 
 

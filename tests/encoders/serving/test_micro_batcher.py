@@ -10,8 +10,8 @@ import pytest
 from encoders.config import ConceptsConfig, EncoderConfig, SentenceConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Picture
-from encoders.micro_batcher import MicroBatcher
-from encoders.serving_errors import DeadlineExceeded, Overloaded
+from encoders.serving.micro_batcher import MicroBatcher
+from encoders.serving.errors import DeadlineExceeded, Overloaded
 from encoders.space import Vectors
 from tests.fake_encoders import FakeLoader
 

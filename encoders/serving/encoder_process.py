@@ -1,7 +1,7 @@
 """The process that holds the models and encodes the questions of all API workers.
 
-``python -m encoders.encoder_process SOCKET`` reads one line of JSON (`EncoderProcessConfig`) from
-its standard input, loads every encoder that questions need, and then serves `encoder_messages` on
+``python -m encoders.serving.encoder_process SOCKET`` reads one line of JSON (`EncoderProcessConfig`) from
+its standard input, loads every encoder that questions need, and then serves `encoders.serving.messages` on
 a Unix socket. Standard input stays open as a lifeline: when it ends, whoever started this process
 is gone, and so is this process.
 """
@@ -24,7 +24,7 @@ import numpy as np
 import structlog
 
 from encoders.config import EncoderConfig
-from encoders.encoder_messages import (
+from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
     MakeThumbnail,
@@ -40,10 +40,10 @@ from encoders.loading import EncoderLoader
 from encoders.logs import configure_logs
 from encoders.media.content import Medium, Picture, Sound
 from encoders.media.sandbox import DecodeSandbox
-from encoders.micro_batcher import MicroBatcher
+from encoders.serving.micro_batcher import MicroBatcher
 from encoders.query_encoding import Loader, encode_file, encode_text
 from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
-from encoders.serving_errors import Overloaded
+from encoders.serving.errors import Overloaded
 from encoders.space import Vectors
 from encoders.weights import ModelFolder
 

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from encoders.config import ConceptsConfig, PassageSegments, SentenceConfig, WholeSegments
-from encoders.encoder_messages import Ping, frame, read_reply
-from encoders.encoder_process import EncoderProcessConfig, serve
+from encoders.serving.messages import Ping, frame, read_reply
+from encoders.serving.encoder_process import EncoderProcessConfig, serve
 from encoders.media.rejection import MediaRejected
 from encoders.query_plan import PlannedChannel, plan_queries
-from encoders.serving_errors import EncoderFailed, EncoderUnavailable
+from encoders.serving.errors import EncoderFailed, EncoderUnavailable
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from tests.fake_encoders import FakeLoader
 
@@ -213,7 +213,7 @@ def test_the_process_ends_when_its_starter_is_gone(socket_path: Path, tmp_path: 
             sys.executable,
             "-c",
             "import subprocess, sys, time\n"
-            "process = subprocess.Popen([sys.executable, '-m', 'encoders.encoder_process',"
+            "process = subprocess.Popen([sys.executable, '-m', 'encoders.serving.encoder_process',"
             " sys.argv[1]], stdin=subprocess.PIPE, start_new_session=True)\n"
             "process.stdin.write(sys.argv[2].encode() + b'\\n'); process.stdin.flush()\n"
             "print(process.pid, flush=True); time.sleep(600)",

@@ -24,7 +24,7 @@ from encoders.errors import (
 from encoders.media.content import Medium
 from encoders.media.rejection import MediaRejected
 from encoders.query_encoding import ChannelQuery
-from encoders.serving_errors import (
+from encoders.serving.errors import (
     DeadlineExceeded,
     EncoderFailed,
     EncoderUnavailable,

@@ -19,7 +19,7 @@ import numpy as np
 
 from encoders.config import EncoderConfig
 from encoders.encoder import Encoder
-from encoders.serving_errors import DeadlineExceeded, Overloaded
+from encoders.serving.errors import DeadlineExceeded, Overloaded
 from encoders.space import Vectors
 
 MAX_BATCH_CONTENTS = 32

@@ -9,7 +9,7 @@ SOURCES := encoders indexer search_api benchmarks tests
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: help setup demo test lint types bench-retrieval clean
+.PHONY: help setup demo test lint types faults bench-memory bench-retrieval clean
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -37,6 +37,12 @@ lint: setup ## Check style and format.
 
 types: setup ## Check types.
 	$(BIN)/mypy
+
+faults: setup ## Kill ingest and reindex ten times each and check what is left.
+	$(BIN)/python -m benchmarks.faults --kills 10
+
+bench-memory: setup ## Peak memory of a 30-minute and a 3-hour recording.
+	$(BIN)/python -m benchmarks.ingest
 
 bench-retrieval: setup ## Measure recall of the starter collection on labelled media.
 	$(BIN)/python -m benchmarks.retrieval

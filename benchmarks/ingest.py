@@ -66,6 +66,8 @@ def ingest_peak(path: Path, data_dir: Path) -> dict[str, Any]:
         time.sleep(POLL_SECONDS)
     stdout, _ = process.communicate()
     summary = json.loads(stdout)
+    if process.returncode or summary["failed"]:
+        raise RuntimeError(f"the ingest of {path} failed: {summary}")
     return {
         "peak_pss_mib": round(peak / 2**20, 1),
         "segments": summary["segments"],

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,30 +28,13 @@ INPUT_PX = 260
 PICTURES_PER_RUN_ON_CPU = 4
 PICTURES_PER_RUN_ON_CUDA = 64
 
-FitMode: TypeAlias = Literal["crop", "pad", "squash"]
 
-
-@dataclass(frozen=True, slots=True)
-class PictureFit:
-    """How a picture of any shape becomes a square."""
-
-    mode: FitMode = "pad"
-    """``crop``: the middle. ``pad``: all of it on white. ``squash``: all of it, stretched.
-    """
-
-    crop_fraction: float = 1.0
-    """For ``crop``, the side of the square as a part of the picture's shorter side; for ``pad``,
-    the picture's longer side as a part of the square's; ``squash`` has no use for it.
-    """
-
-
-def square_pixels(picture: Picture, fit: PictureFit, side_px: int) -> NDArray[np.uint8]:
-    """Return a picture fitted into a square, resampled once with a bicubic filter.
+def square_pixels(picture: Picture, side_px: int) -> NDArray[np.uint8]:
+    """Return all of a picture on a white square, resampled once with a bicubic filter.
 
     Args:
         picture: of any size from 1 x 1.
-        fit: how its shape is dealt with.
-        side_px: side of the square.
+        side_px: side of the square; the picture's longer side becomes as long.
 
     Returns:
         ``(side_px, side_px, 3)`` uint8.
@@ -60,24 +42,12 @@ def square_pixels(picture: Picture, fit: PictureFit, side_px: int) -> NDArray[np
     from PIL import Image
 
     image = Image.fromarray(picture.pixels)
-    width, height = image.size
-    bicubic = Image.Resampling.BICUBIC
-    if fit.mode == "crop":
-        # The cut is made in the picture's own coordinates and resampled in one step: scaling the
-        # whole of a 1 x 30000 picture until its short side fits would take gigabytes.
-        side = min(width, height) * fit.crop_fraction
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((side_px, side_px), bicubic, box=box))
-    if fit.mode == "squash":
-        return np.asarray(image.resize((side_px, side_px), bicubic))
-    scale = side_px * fit.crop_fraction / max(width, height)
-    inner_width = max(1, min(side_px, round(width * scale)))
-    inner_height = max(1, min(side_px, round(height * scale)))
+    scale = side_px / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
     square = np.full((side_px, side_px, 3), 255, dtype=np.uint8)
-    left_px, top_px = (side_px - inner_width) // 2, (side_px - inner_height) // 2
-    square[top_px : top_px + inner_height, left_px : left_px + inner_width] = np.asarray(
-        image.resize((inner_width, inner_height), bicubic)
+    left, top = (side_px - width) // 2, (side_px - height) // 2
+    square[top : top + height, left : left + width] = np.asarray(
+        image.resize((width, height), Image.Resampling.BICUBIC)
     )
     return square
 
@@ -92,7 +62,6 @@ class ImageClassifier:
 
     Args:
         folder: the model's directory.
-        fit: how pictures become squares.
         device: ``cpu`` or ``cuda:N``.
 
     Raises:
@@ -101,10 +70,7 @@ class ImageClassifier:
 
     name = "efficientnet_lite2"
 
-    def __init__(
-        self, folder: Path, *, fit: PictureFit = PictureFit(), device: str = "cpu"
-    ) -> None:
-        self.fit = fit
+    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
         self.device = device
         self._pictures_per_run = (
             PICTURES_PER_RUN_ON_CPU if device == "cpu" else PICTURES_PER_RUN_ON_CUDA
@@ -151,7 +117,7 @@ class ImageClassifier:
             for start in range(0, len(batch), self._pictures_per_run):
                 part = batch[start : start + self._pictures_per_run]
                 rows = slice(start, start + len(part))
-                squares = np.stack([square_pixels(each, self.fit, INPUT_PX) for each in part])
+                squares = np.stack([square_pixels(each, INPUT_PX) for each in part])
                 # (n, height, width, 3) seen as (n, 3, height, width) is channels_last already.
                 pixels = torch.from_numpy(normalized(squares)).permute(0, 3, 1, 2)
                 maps = self._network.forward_features(pixels.to(self.device))
@@ -161,9 +127,9 @@ class ImageClassifier:
         return ClassifierOutputs(logits, features)
 
 
-def picture_parameters(fit: PictureFit = PictureFit()) -> dict[str, object]:
+def picture_parameters() -> dict[str, object]:
     """Return the JSON-ready parameters that the outputs depend on besides the weights."""
-    return {"version": PREPROCESSING_VERSION, "input_px": INPUT_PX, "fit": asdict(fit)}
+    return {"version": PREPROCESSING_VERSION, "input_px": INPUT_PX}
 
 
 def _load_network(path: Path, device: str) -> Any:

@@ -18,11 +18,9 @@ from encoders.encoder import Encoder, EncoderIdentity
 from encoders.errors import ConfigError
 from encoders.feature_encoder import FeatureEncoder
 from encoders.image_classifier import ImageClassifier, picture_parameters
-from encoders.media.content import Medium
 from encoders.mel_spectrogram import SAMPLE_RATE_HZ
 from encoders.sentence_encoder import SentenceEncoder, SentenceModel, sentence_parameters
 from encoders.sound_classifier import SoundClassifier, sound_parameters
-from encoders.space import Space
 from encoders.weights import ModelDescription, ModelFolder, describe
 
 Classifier: TypeAlias = ImageClassifier | SoundClassifier
@@ -145,26 +143,6 @@ class EncoderLoader:
                 available=["cpu", *names],
             )
         return self.device
-
-
-def spaces(channels: Mapping[str, EncoderConfig], loader: EncoderLoader) -> Mapping[str, Space]:
-    """Return the spaces that a collection's channels feed, by ``space_id``.
-
-    Args:
-        channels: the encoder of each channel, in the collection's order. The first channel that
-            feeds a space with a medium also encodes that medium's questions to the space.
-        loader: identifies the encoders; none is opened.
-    """
-    dims: dict[str, int] = {}
-    query_encoders: dict[str, dict[Medium, str]] = {}
-    for channel, config in channels.items():
-        identity = loader.identify(config)
-        dims[identity.space_id] = identity.dim
-        query_encoders.setdefault(identity.space_id, {}).setdefault(identity.medium, channel)
-    return {
-        space_id: Space(space_id, dims[space_id], encoders)
-        for space_id, encoders in query_encoders.items()
-    }
 
 
 def _sentence_description(name: str) -> ModelDescription:

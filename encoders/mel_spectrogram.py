@@ -36,9 +36,9 @@ def log_mel_patches(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
     ::
 
-        frames   0 ........ 48 ........ 96 ........ 144 ..... 170
+        frames   0 ........ 48 ........ 96 ........ 144 ..... 171
         patches  [----------------------)
-                                    [-----------------------)   aligned to the end
+                                   [-------------------------)   adjoining as far as they fit
 
     Args:
         samples: ``(num_samples,)`` float32 in [-1, 1] at 16 kHz; fewer than a patch takes are

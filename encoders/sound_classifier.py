@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,18 +41,15 @@ _LOGITS = "class_scores_updated"
 _POOLED = "/model/GlobalAveragePool_output_0"
 _FLATTEN_SHAPE = "/model/Constant_output_0"
 
-SoundPooling: TypeAlias = Literal["mean", "max"]
-
 
 class SoundClassifier:
     """YAMNet over the 521 classes of AudioSet that it was trained on.
 
-    A sound is cut into adjoining patches of 0.96 s; the probabilities of a class are pooled
-    over them, and the features averaged.
+    A sound is cut into adjoining patches of 0.96 s, over which the probabilities of a class are
+    averaged, and so are the features.
 
     Args:
         folder: the model's directory.
-        pooling: over a sound's patches, the ``mean`` of a class's probabilities or their ``max``.
         num_threads: threads inside one run.
 
     Raises:
@@ -61,10 +58,7 @@ class SoundClassifier:
 
     name = "yamnet"
 
-    def __init__(
-        self, folder: Path, *, pooling: SoundPooling = "mean", num_threads: int = 1
-    ) -> None:
-        self.pooling = pooling
+    def __init__(self, folder: Path, *, num_threads: int = 1) -> None:
         self.class_names = _class_names(folder / "class_map.csv")
         self._session = _open_session(folder / "model.onnx", num_threads)
         self._last = LastBatch()
@@ -104,7 +98,7 @@ class SoundClassifier:
         features = np.empty((len(batch), FEATURE_DIM), dtype=np.float32)
         for row, sound in enumerate(batch):
             patches = self._run_patches(log_mel_patches(sound.samples))
-            logits[row] = _pooled_logits(patches.logits, self.pooling)
+            logits[row] = _mean_logits(patches.logits)
             features[row] = patches.features.mean(axis=0)
         return ClassifierOutputs(logits, features)
 
@@ -120,13 +114,12 @@ class SoundClassifier:
         return ClassifierOutputs(logits, features)
 
 
-def sound_parameters(pooling: SoundPooling = "mean") -> dict[str, object]:
+def sound_parameters() -> dict[str, object]:
     """Return the JSON-ready parameters that the outputs depend on besides the weights."""
     return {
         "version": PREPROCESSING_VERSION,
         "patch_frames": PATCH_FRAMES,
         "patch_hop_frames": PATCH_HOP_FRAMES,
-        "pooling": pooling,
     }
 
 
@@ -137,10 +130,8 @@ def _check_sound(sound: Sound) -> None:
         raise ValueError(f"{sound} holds samples that are not finite numbers")
 
 
-def _pooled_logits(logits: NDArray[np.float32], pooling: SoundPooling) -> NDArray[np.float32]:
-    """Return the ``(num_classes,)`` logits of the pooled probabilities of ``(n, num_classes)``."""
-    if pooling == "max":
-        return np.asarray(logits.max(axis=0))
+def _mean_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the ``(num_classes,)`` logits of the mean probabilities of ``(n, num_classes)``."""
     # log(p / (1 - p)) of the mean p, with log p and log(1 - p) kept apart so that neither end of
     # the scale loses its digits.
     wide = logits.astype(np.float64)

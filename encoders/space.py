@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.errors import SpaceMismatch
-from encoders.media.content import Medium
 
 Vectors: TypeAlias = NDArray[np.float32]
 """``(num_rows, dim)`` float32, C-contiguous, unit rows."""
 
 MIN_LENGTH = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """A set of vectors that may be compared with each other, and how queries enter it."""
-
-    space_id: str
-    """Same id, same geometry: a digest of the weights and parameters that define it."""
-
-    dim: int
-
-    query_encoders: Mapping[Medium, str]
-    """For each medium that can ask here, the name of the channel whose encoder turns the question
-    into a vector.
-    """
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> Vectors:

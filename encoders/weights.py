@@ -256,7 +256,7 @@ def _recorded_sha256s(folder: Path) -> dict[str, str] | None:
     try:
         record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
         return {name: file["sha256"] for name, file in record["files"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelCorrupt(

@@ -33,7 +33,10 @@ def _keyword(value: Any) -> list[str]:
 def _int(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise TypeError
-    return int(value)
+    number = int(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise OverflowError
+    return number
 
 
 def _float(value: Any) -> float:
@@ -108,7 +111,19 @@ def typed_attributes(
                 expected=kind,
                 got=repr(value),
             ) from error
-    return typed
+    return _json_ready(typed, origin)
+
+
+def _json_ready(values: dict[str, object], origin: str) -> dict[str, object]:
+    """Return values as they come back from the catalog, so that equal ones compare equal."""
+    try:
+        plain = msgspec.json.decode(msgspec.json.encode(values), type=dict[str, object])
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise AttributesError(
+            f"{origin}: attributes that JSON cannot hold: {error}", origin=origin
+        ) from error
+    # NaN, for one, becomes null.
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def sidecar_of(path: Path, names_beside: frozenset[str]) -> Path | None:
@@ -121,10 +136,16 @@ def sidecar_of(path: Path, names_beside: frozenset[str]) -> Path | None:
         path: a media file.
         names_beside: names of all files in its folder, so that no file system call is needed.
     """
+    names = sidecar_names(path)
+    return next((path.with_name(name) for name in names if name in names_beside), None)
+
+
+def sidecar_names(path: Path) -> list[str]:
+    """Return what a sidecar of ``path`` may be called, the first one there counts."""
     names = [f"{path.name}.json"]
     if path.suffix.lower() not in RECORD_SUFFIXES:
         names.append(f"{path.stem}.json")
-    return next((path.with_name(name) for name in names if name in names_beside), None)
+    return names
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
@@ -135,7 +156,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AttributesError(f"sidecar {path.name}: {error}", origin=path.name) from error
     if not isinstance(values, dict):
         raise AttributesError(
@@ -148,8 +169,8 @@ def read_sidecar(path: Path) -> dict[str, Any]:
 class AttributeFile:
     """Rows of attributes keyed by item id or by path.
 
-    ``path`` may be relative to the source folder or absolute. A CSV cell that starts with ``[`` is
-    read as a JSON list, so that keywords can hold several values.
+    ``path`` may be relative to the source folder or absolute. A CSV cell that is a JSON list is
+    read as one, so that keywords can hold several values.
     """
 
     def __init__(self, path: Path) -> None:
@@ -221,11 +242,17 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 )
             yield (
                 reader.line_num,
-                {
-                    name: json.loads(cell) if cell and cell.startswith("[") else cell
-                    for name, cell in row.items()
-                },
+                {name: _csv_value(cell) for name, cell in row.items()},
             )
+
+
+def _csv_value(cell: str | None) -> Any:
+    if not cell or not cell.startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell  # "[Live] at home" is a title
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -25,7 +25,7 @@ from encoders.config import (
     config_digest,
 )
 from encoders.errors import ConfigError
-from encoders.media.content import MEDIA, Medium
+from encoders.media.content import Medium
 
 AttributeType: TypeAlias = Literal["keyword", "int", "float", "bool", "datetime", "text"]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -50,7 +50,7 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way in which an item can be found."""
 
-    media: tuple[Literal["image", "audio", "video", "text", "any"], ...]
+    media: tuple[Literal["image", "audio", "text", "any"], ...]
     encoder: EncoderConfig
     segments: SegmentsConfig = WholeSegments()
 
@@ -92,7 +92,7 @@ def _check_channel(
 ) -> None:
     where = f"channel {name!r}"
     if not channel.media:
-        raise ValueError(f"{where}: media is empty; name at least one of {', '.join(MEDIA)}, any")
+        raise ValueError(f"{where}: media is empty; name image, audio, text or any")
     for field in channel.fields:
         if attributes.get(field) not in ("text", "keyword"):
             raise ValueError(
@@ -103,19 +103,17 @@ def _check_channel(
         if wanted != "text" or not isinstance(channel.segments, WholeSegments):
             raise ValueError(f"{where}: fields are encoded whole, by a text encoder")
         return
-    if isinstance(channel.segments, WindowSegments) and set(channel.media) - {"audio", "video"}:
+    if isinstance(channel.segments, WindowSegments) and channel.media != ("audio",):
         raise ValueError(
-            f"{where}: windows are cut from audio or video, not from {', '.join(channel.media)}"
+            f"{where}: windows are cut from audio, not from {', '.join(channel.media)}"
         )
+    if wanted == "audio" and not isinstance(channel.segments, WindowSegments):
+        raise ValueError(f"{where}: sound is cut in windows; say length_seconds and hop_seconds")
     if isinstance(channel.segments, PassageSegments) and channel.media != ("text",):
         raise ValueError(
             f"{where}: passages are cut from text, not from {', '.join(channel.media)}"
         )
-    wrong = [
-        medium
-        for medium in channel.media
-        if medium != wanted and (medium, wanted) != ("video", "audio")
-    ]
+    wrong = [medium for medium in channel.media if medium != wanted]
     if wrong:
         raise ValueError(
             f"{where}: its encoder takes {wanted}, the channel says {', '.join(wrong)}"

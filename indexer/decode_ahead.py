@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -35,8 +35,15 @@ LOOK_AHEAD = 16
 """Decodes under way at once; more than the workers, so that none of them ever waits for work."""
 
 QUEUE_LENGTH = 16
-WINDOWS_PER_STRETCH = 12
-"""Windows decoded in one go: about a minute of sound, 4 MB at 16 kHz."""
+STRETCH_SECONDS = 60.0
+"""Sound decoded in one go, 4 MB at 16 kHz; at least one window, whatever its length."""
+
+MAX_MISSING_SECONDS = 0.25
+"""How much less than a header promises counts as rounding: the end of a sound was checked to hold
+something within as much.
+"""
+
+STOP_CHECK_SECONDS = 0.2
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +59,11 @@ class Job:
     """No further piece will come."""
 
     failed: bool = False
-    finished: bool = False
+    """No more of it need be decoded or encoded; both sides may find that out."""
+
+    settled: bool = False
+    """Its outcome was counted: set and read by the encoding side alone."""
+
     parts: dict[str, list[tuple[tuple[Segment, ...], Vectors]]] = field(default_factory=dict)
     """Encoded pieces by channel, in order."""
 
@@ -81,10 +92,16 @@ class Settled:
 
     outcome: Outcome
     planned: PlannedItem | None = None
+    job: Job | None = None
+    """Of a file that failed after something of it may have been handed over."""
 
 
 Message: TypeAlias = Piece | Sealed | Settled
 _Convert: TypeAlias = Callable[[Any], Piece]
+
+
+class _Stopped(Exception):
+    """The run has ended, so what is still to be decoded is not wanted any more."""
 
 
 class DecodeAhead:
@@ -113,7 +130,7 @@ class DecodeAhead:
             self._stop.set()
             while self._thread.is_alive():
                 self._drain_queue()
-                self._thread.join(timeout=0.1)
+                self._thread.join(timeout=STOP_CHECK_SECONDS)
 
     def _drain_queue(self) -> None:
         while True:
@@ -125,7 +142,7 @@ class DecodeAhead:
     def _put(self, message: Message | BaseException | None) -> None:
         while not self._stop.is_set():
             try:
-                self._queue.put(message, timeout=0.2)
+                self._queue.put(message, timeout=STOP_CHECK_SECONDS)
             except queue.Full:
                 continue
             return
@@ -139,6 +156,8 @@ class DecodeAhead:
             while self._window:
                 self._finish_oldest()
             self._put(None)
+        except _Stopped:
+            return
         except BaseException as error:
             # Whatever ends this thread has to end the run too, or it would wait forever.
             self._put(error)
@@ -158,7 +177,7 @@ class DecodeAhead:
                     self._finish_oldest()
                 if job.failed:
                     return
-        except KindredError as error:
+        except MediaRejected as error:
             self._fail(job, error)
             return
         self._window.append((job, None, None))
@@ -170,20 +189,29 @@ class DecodeAhead:
         if future is None or convert is None:
             self._put(Sealed(job))
             return
-        started = time.perf_counter()
         try:
-            piece = convert(future.result())
-        except KindredError as error:
+            piece = convert(self._result(future))
+        except MediaRejected as error:
             self._fail(job, error)
         else:
             self._put(piece)
+
+    def _result(self, future: Future[Any]) -> Any:
+        """Wait for a decoder, but not longer than the run lasts."""
+        started = time.perf_counter()
+        try:
+            while not wait([future], timeout=STOP_CHECK_SECONDS).done:
+                if self._stop.is_set():
+                    raise _Stopped
+            if self._stop.is_set():
+                raise _Stopped
+            return future.result()
         finally:
             self.decode_wait_seconds += time.perf_counter() - started
 
-    def _fail(self, job: Job, error: KindredError) -> None:
-        if not job.failed:
-            job.failed = True
-            self._put(Settled(failed_outcome(job.item, error)))
+    def _fail(self, job: Job, error: MediaRejected) -> None:
+        job.failed = True
+        self._put(Settled(failed_outcome(job.item, error), job=job))
 
     def _requests(self, job: Job) -> Iterator[tuple[Future[Any], _Convert]]:
         """Yield what has to be decoded for a job, and how each answer becomes a piece."""
@@ -218,11 +246,10 @@ class DecodeAhead:
         if not isinstance(config, WindowSegments) or sample_rate_hz is None:
             raise TypeError(f"channel {tasks[0].channel!r}: sound is encoded in windows")
         path = Path(job.item.location)
-        info: SoundInfo = self._sandbox.sound_info(path).result()
+        info: SoundInfo = self._result(self._sandbox.sound_info(path))
         job.item = replace(job.item, duration_seconds=info.duration_seconds)
         windows = window_ranges(info.duration_seconds, config.length_seconds, config.hop_seconds)
-        for first in range(0, len(windows), WINDOWS_PER_STRETCH):
-            stretch = windows[first : first + WINDOWS_PER_STRETCH]
+        for stretch in stretches(windows):
             start, stop = stretch[0][0], stretch[-1][1]
             future = self._sandbox.sound(path, start, stop, sample_rate_hz)
             yield future, _windows_piece(job, tasks, stretch)
@@ -234,10 +261,25 @@ class DecodeAhead:
             if isinstance(config, PassageSegments):
                 texts = passages(document, config.max_words, config.overlap_words)
             else:
-                texts = ["\n".join(document.blocks)]
+                texts = ["\n".join(document.blocks)] if document.blocks else []
+            if not texts:
+                raise MediaRejected("no_text", "the file has no words")
             return Piece(job, tasks, tuple(Segment(text=text) for text in texts), texts)
 
         return self._sandbox.document(Path(job.item.location), job.item.format), piece
+
+
+def stretches(
+    windows: Sequence[tuple[float, float]], max_seconds: float = STRETCH_SECONDS
+) -> Iterator[Sequence[tuple[float, float]]]:
+    """Yield windows in runs that span at most ``max_seconds``, or one window if it is longer."""
+    first = 0
+    for index, (_, stop) in enumerate(windows):
+        if index > first and stop - windows[first][0] > max_seconds:
+            yield windows[first:index]
+            first = index
+    if first < len(windows):
+        yield windows[first:]
 
 
 def failed_outcome(item: ItemRecord, error: KindredError) -> Outcome:
@@ -281,10 +323,8 @@ def _planned_or_settled(planner: Planner, found: FoundFile) -> PlannedItem | Set
 
 
 def _outcome(found: FoundFile, state: OutcomeState, reason: str, detail: str) -> Outcome:
-    # A name that is not UTF-8 is shown with escapes: the catalog and JSON hold text only.
-    location = found.location.encode("utf-8", "backslashreplace").decode()
     return Outcome(
-        location=location,
+        location=found.listed_location,
         item_id=None,
         state=state,
         reason=reason,
@@ -312,17 +352,21 @@ def _windows_piece(
     def piece(stretch: Sound) -> Piece:
         rate = stretch.sample_rate_hz
         origin = windows[0][0]
+        end = windows[-1][1]
+        if end - origin - stretch.duration_seconds > MAX_MISSING_SECONDS:
+            raise MediaRejected(
+                "truncated",
+                f"the sound ends at {origin + stretch.duration_seconds:.2f} s, although the header "
+                f"promises it up to {end:.2f} s at least",
+            )
         contents, segments = [], []
         for start, stop in windows:
             first, last = round((start - origin) * rate), round((stop - origin) * rate)
             samples = stretch.samples[first:last]
-            if len(samples):
-                contents.append(Sound(samples, rate))
-                segments.append(Segment(start_seconds=start, stop_seconds=stop))
-        if not contents:
-            raise MediaRejected(
-                "truncated", f"no sound at {origin:.1f} s, although the header promises more"
-            )
+            if not len(samples):
+                raise MediaRejected("no_sound", f"not one sample at {rate} Hz from {start:.2f} s")
+            contents.append(Sound(samples, rate))
+            segments.append(Segment(start_seconds=start, stop_seconds=stop))
         return Piece(job, tasks, tuple(segments), contents)
 
     return piece

@@ -221,7 +221,7 @@ class LiveCollection:
             failure: KindredError | None = None
             if moved:
                 try:
-                    snapshot = self._opened_snapshot(change_seq)
+                    snapshot = self._opened_snapshot()
                 except KindredError as error:
                     if known is None:
                         raise
@@ -244,11 +244,13 @@ class LiveCollection:
             return None
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
-    def _opened_snapshot(self, change_seq: int) -> OpenedSnapshot | None:
+    def _opened_snapshot(self) -> OpenedSnapshot | None:
         path = live_snapshot_path(self._data_dir, self._config.name)
         if path is None:
             return None
         snapshot = Snapshot.open(path, verify=True, identities=self._identities)
+        # Asked after the pointer was read: a write published in between is in both.
+        change_seq = self._catalog.change_seq(self._config.name)
         if snapshot.manifest.through_seq > change_seq:
             raise CatalogBehindSnapshot(
                 f"snapshot {snapshot.manifest.snapshot_id} holds changes up to "

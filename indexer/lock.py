@@ -35,7 +35,10 @@ def writer_lock(data_dir: DataDir, collection: str, command: str) -> Iterator[No
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "an unknown process"
+        try:
+            who = holder.read_text(encoding="utf-8")
+        except FileNotFoundError:  # just before it is written, or just after the run ended
+            who = "another process"
         raise LockHeld(
             f"collection {collection!r} is being written by {who}; wait for it to end",
             collection=collection,

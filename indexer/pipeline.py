@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from encoders.loading import EncoderLoader
-from encoders.media.sandbox import DecodeLimits, DecodeSandbox
-
 from encoders.config import EncoderConfig
 from encoders.encoder import EncoderIdentity
+from encoders.loading import EncoderLoader
+from encoders.media.sandbox import DecodeLimits, DecodeSandbox
 from indexer.attributes import AttributeFile
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import Outcome
@@ -22,7 +21,7 @@ from indexer.errors import MassDeleteRefused
 from indexer.outcomes import IngestSummary
 from indexer.plan import KnownFiles, Planner
 from indexer.runners.local import LocalRunner
-from indexer.walk import FoundFile, find_files
+from indexer.walk import FoundFile, find_files, is_gone
 
 MASS_DELETE_SHARE = 0.3
 """A pruning run that would remove more than this share of what it knows is refused."""
@@ -72,8 +71,8 @@ def ingest(
 ) -> IngestSummary:
     """Bring the catalog up to date with the files below ``paths``.
 
-    The caller holds the collection's writer lock. Finished items are durable within seconds; a run
-    that is killed loses at most the items that were under way, and the next one finds the rest
+    The caller holds the collection's writer lock. Finished items are stored as the run goes on; one
+    that is killed loses at most the items that were under way, and the next finds the rest
     unchanged.
 
     Args:
@@ -124,14 +123,16 @@ def _forget_or_prune(
     options: IngestOptions,
 ) -> None:
     """Remove, or only count, items whose file is gone; drop failures of files that are gone."""
+    seen = {file.location for file in files}
+    # What vanished in the middle of this run stays listed until the next.
+    listed = {file.listed_location for file in files}
     gone_failures = [
         failure.location
         for failure in catalog.failures(config.name)
-        if not os.path.lexists(failure.location) and failure.reason != "vanished"
+        if failure.location not in listed and is_gone(failure.location)
     ]
     if gone_failures:
         catalog.forget_failures(config.name, gone_failures)
-    seen = {file.location for file in files}
     sources = {os.fspath(path.resolve()) for path in paths if path.is_dir()}
     missing = known.missing_under(sources, seen)
     if not options.prune:

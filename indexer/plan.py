@@ -13,22 +13,22 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
-
-from encoders.media.item import item_id_for
-from encoders.media.rejection import MediaRejected
-from encoders.media.segmentation import segmentation_id
-from encoders.media.sniff import sniff
 
 from encoders.config import EncoderConfig, SegmentsConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Medium
+from encoders.media.item import item_id_for
+from encoders.media.rejection import MediaRejected
+from encoders.media.segmentation import segmentation_id
+from encoders.media.sniff import sniff
 from indexer.attributes import AttributeFile, read_sidecar, typed_attributes
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.config import ChannelConfig, CollectionConfig
-from indexer.walk import FoundFile
+from indexer.walk import FoundFile, is_gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,14 @@ class KnownFiles:
 
     by_location: dict[str, KnownItem] = field(default_factory=dict)
     by_content: dict[str, list[KnownItem]] = field(default_factory=lambda: defaultdict(list))
+    item_ids: set[str] = field(default_factory=set)
+    """Ids in use, those given in this run included."""
+
     taken: set[str] = field(default_factory=set)
     """Ids that a moved file has been given in this run."""
+
+    _gone: dict[str, list[KnownItem]] = field(default_factory=dict)
+    """For each content asked about, the items whose file is gone; looked up once."""
 
     @classmethod
     def load(cls, catalog: Catalog, collection: str) -> KnownFiles:
@@ -96,21 +102,35 @@ class KnownFiles:
         for entry in catalog.known_items(collection):
             known.by_location[entry.item.location] = entry
             known.by_content[entry.item.content_sha256].append(entry)
+            known.item_ids.add(entry.item.item_id)
         return known
 
     def moved_from(self, found: FoundFile, content_sha256: str) -> KnownItem | None:
         """Return the item that lay elsewhere with this content and whose file is gone."""
-        gone = [
-            entry
-            for entry in self.by_content.get(content_sha256, ())
-            if entry.item.item_id not in self.taken and not os.path.lexists(entry.item.location)
-        ]
+        if content_sha256 not in self._gone:
+            twins = self.by_content.get(content_sha256, ())
+            self._gone[content_sha256] = [e for e in twins if is_gone(e.item.location)]
+        gone = self._gone[content_sha256]
         if not gone:
             return None
-        same_name = [e for e in gone if Path(e.item.location).name == found.path.name]
-        best = (same_name or gone)[0]
+        # Of several twins the one that lay most alike: a renamed folder keeps them apart.
+        best = max(gone, key=lambda entry: _common_end(Path(entry.item.location), found.path))
+        gone.remove(best)
         self.taken.add(best.item.item_id)
         return best
+
+    def new_id(self, found: FoundFile) -> str:
+        """Return an id for a file that is not known.
+
+        A moved item takes its id along, so the one that belongs to this place may be in use.
+        """
+        item_id = item_id_for(found.source, found.relative_path)
+        number = 1
+        while item_id in self.item_ids:
+            number += 1
+            item_id = item_id_for(found.source, f"{found.relative_path}\0{number}")
+        self.item_ids.add(item_id)
+        return item_id
 
     def missing_under(self, sources: set[str], seen: set[str]) -> list[str]:
         """Return the ids of items below ``sources`` whose file was neither seen nor is there."""
@@ -120,7 +140,7 @@ class KnownFiles:
             if location not in seen
             and entry.item.item_id not in self.taken
             and any(Path(location).is_relative_to(source) for source in sources)
-            and not os.path.lexists(location)
+            and is_gone(location)
         ]
 
 
@@ -165,9 +185,12 @@ class Planner:
             sha256 = content_sha256(found.path)
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
-        item_id = before.item.item_id if before else item_id_for(found.source, found.relative_path)
+        item_id = before.item.item_id if before else self._known.new_id(found)
         attributes = self._attributes(found, item_id)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
+        if known:
+            # Pointed at through another folder, it is still the same file at the same place.
+            item = replace(item, source=known.item.source, relative_path=known.item.relative_path)
         wanted = self._wanted(medium, sha256, attributes)
         if not wanted:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
@@ -245,6 +268,8 @@ class Planner:
                 tasks.append(task)
             else:
                 reused.append(replace(twin, channel=task.channel))
+        if reused and item.medium != "text" and item.content_sha256 not in self._known.by_content:
+            item = self._measured(item)
         changed = (
             before is None
             or bool(tasks or reused)
@@ -252,6 +277,18 @@ class Planner:
             or _differs(item, before.item)
         )
         return PlannedItem(item, tuple(tasks), tuple(reused), kept, moved, changed)
+
+    def _measured(self, item: ItemRecord) -> ItemRecord:
+        """Return an item with the length and size of equal content stored since the run began."""
+        twin = self._catalog.item_of_content(item.content_sha256)
+        if twin is None:
+            return item
+        return replace(
+            item,
+            duration_seconds=twin.duration_seconds,
+            width_px=twin.width_px,
+            height_px=twin.height_px,
+        )
 
 
 def _is_stored(task: ChannelTask, stored: Mapping[str, ChannelState]) -> bool:
@@ -279,6 +316,12 @@ def _differs(item: ItemRecord, stored: ItemRecord) -> bool:
         stored.mtime_ns,
         dict(stored.attributes),
     )
+
+
+def _common_end(left: Path, right: Path) -> int:
+    """Return how many of the last parts of two paths are equal."""
+    pairs = zip(reversed(left.parts), reversed(right.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def fields_text(attributes: Mapping[str, object], channel: ChannelConfig) -> str:
@@ -314,6 +357,8 @@ def content_sha256(path: Path) -> str:
 
 
 def _stat(found: FoundFile) -> os.stat_result:
+    if found.problem is not None:
+        raise MediaRejected("unreadable", found.problem)
     try:
         found.location.encode("utf-8")
         return found.path.stat()

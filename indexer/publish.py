@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import msgspec
 from indexer.data_dir import DataDir
 from indexer.durable_files import replace_durably
 from indexer.manifest import MANIFEST_FILE, SnapshotCorrupt
-from indexer.snapshot import Snapshot
+from indexer.snapshot import Snapshot, remove_snapshot
 
 POINTER_FILE = "live"
 KEPT_SNAPSHOTS = 3
@@ -73,4 +72,4 @@ def publish(snapshot: Snapshot, data_dir: DataDir, *, keep: int = KEPT_SNAPSHOTS
     finished = finished_snapshots(data_dir, collection)
     for path in finished[: max(0, len(finished) - keep)]:
         if path != snapshot.path:
-            shutil.rmtree(path)
+            remove_snapshot(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 from indexer.errors import Refused
 from indexer.gate import GateReport, judge
-from indexer.manifest import Manifest, read_manifest
+from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import live_snapshot_path, publish
-from indexer.snapshot import build_snapshot
+from indexer.snapshot import build_snapshot, remove_snapshot
 
 
 class GateRefused(Refused):
@@ -90,14 +89,14 @@ def reindex(
         GateRefused: the snapshot is worse than it may be; it is not kept.
     """
     started = time.perf_counter()
-    live = live_snapshot_path(data_dir, config.name)
-    manifest = read_manifest(live) if live is not None else None
-    if if_changed and _is_current(catalog, config, identities, manifest):
-        return ReindexReport(manifest, built=False)
+    if if_changed:
+        manifest, damaged = _live_manifest(data_dir, config.name)
+        if not damaged and _is_current(catalog, config, identities, manifest):
+            return ReindexReport(manifest, built=False)
     snapshot = build_snapshot(catalog, data_dir, config, identities)
     report: GateReport = judge(snapshot.manifest, config)
     if not report.passed and not force:
-        shutil.rmtree(snapshot.path)
+        remove_snapshot(snapshot.path)
         raise GateRefused(
             f"snapshot {snapshot.manifest.snapshot_id} was not published: "
             + "; ".join(report.reasons),
@@ -111,6 +110,15 @@ def reindex(
         seconds=time.perf_counter() - started,
         overruled=overruled,
     )
+
+
+def _live_manifest(data_dir: DataDir, collection: str) -> tuple[Manifest | None, bool]:
+    """Return the live snapshot's manifest, and whether it is damaged: then a new one is due."""
+    try:
+        live = live_snapshot_path(data_dir, collection)
+        return (None if live is None else read_manifest(live)), False
+    except (SnapshotCorrupt, SnapshotUnreadable):
+        return None, True
 
 
 def _is_current(

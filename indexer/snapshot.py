@@ -52,6 +52,7 @@ __all__ = [
     "SnapshotUnreadable",
     "build_snapshot",
     "read_manifest",
+    "remove_snapshot",
 ]
 
 BUILDING_PREFIX = ".building-"
@@ -181,6 +182,14 @@ def _staged(
                 stage_channel(state, config, name, identities[name], item_rows, target, progress)
             )
         return through_seq, num_items, staged
+
+
+def remove_snapshot(path: Path) -> None:
+    """Remove a finished snapshot: one step makes it unfinished, so no part of it ever counts.
+
+    Should that be all that happens, the next build removes the rest.
+    """
+    shutil.rmtree(path.rename(path.with_name(f"{BUILDING_PREFIX}{path.name}")))
 
 
 def _remove_unfinished(parent: Path) -> None:

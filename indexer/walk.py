@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.attributes import sidecar_of
+from indexer.attributes import sidecar_names, sidecar_of
 from indexer.errors import SourceMissing
 
 
@@ -27,17 +27,29 @@ class FoundFile:
     sidecar: Path | None = None
     """The JSON file beside it that carries its attributes."""
 
+    problem: str | None = None
+    """Why it cannot be read, for a folder that could not be looked into."""
+
     @property
     def location(self) -> str:
         """The absolute path as text."""
         return os.fspath(self.path)
+
+    @property
+    def listed_location(self) -> str:
+        """The location as outcomes name it: bytes that are not UTF-8 are shown as escapes.
+
+        The catalog and JSON hold text only.
+        """
+        return self.location.encode("utf-8", "backslashreplace").decode()
 
 
 def find_files(paths: Sequence[Path]) -> Iterator[FoundFile]:
     """Yield every file below ``paths`` once, in a stable order.
 
     Hidden files and folders are passed over, and sidecars are attached to the file they describe
-    instead of being found themselves. Links to folders are not followed: they can form circles.
+    instead of being found themselves. Links to folders are not followed: they can form circles. A
+    folder that cannot be read is yielded itself, with its ``problem``, so that it is counted.
 
     Args:
         paths: folders, files, or ``@LIST`` files with one path a line.
@@ -74,22 +86,31 @@ def _expand(path: Path) -> Iterator[Path]:
             yield list_file.parent / line.strip()
 
 
+def is_gone(location: str) -> bool:
+    """Tell whether there is certainly nothing at a path: one that may not be looked at is there."""
+    try:
+        os.lstat(location)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _single(path: Path) -> Iterator[FoundFile]:
-    names = frozenset(entry.name for entry in os.scandir(path.parent))
-    yield FoundFile(path, os.fspath(path.parent), path.name, sidecar_of(path, names))
+    # Looking for two names, not through the folder: a list may name all of a large folder's files.
+    beside = frozenset(name for name in sidecar_names(path) if path.with_name(name).is_file())
+    yield FoundFile(path, os.fspath(path.parent), path.name, sidecar_of(path, beside))
 
 
 def _walk(folder: Path, source: Path) -> Iterator[FoundFile]:
-    with os.scandir(folder) as entries:
-        listed = sorted(
-            (entry for entry in entries if not entry.name.startswith(".")),
-            key=lambda entry: entry.name,
-        )
-    folders = [entry.name for entry in listed if entry.is_dir(follow_symlinks=False)]
-    linked = {entry.name for entry in listed if entry.is_symlink() and entry.is_dir()}
-    names = [
-        entry.name for entry in listed if entry.name not in folders and entry.name not in linked
-    ]
+    try:
+        names, folders = _listed(folder)
+    except OSError as error:
+        relative_path = folder.relative_to(source).as_posix()
+        problem = f"the folder cannot be read: {error.strerror}"
+        yield FoundFile(folder, os.fspath(source), relative_path, problem=problem)
+        return
     beside = frozenset(names)
     described = {
         sidecar.name: name
@@ -105,3 +126,17 @@ def _walk(folder: Path, source: Path) -> Iterator[FoundFile]:
         )
     for name in folders:
         yield from _walk(folder / name, source)
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of files and of folders, each sorted."""
+    files, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif not entry.is_dir():
+                files.append(entry.name)
+    return sorted(files), sorted(folders)

@@ -62,6 +62,11 @@ class EncoderSupervisor:
         self._thread.join()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
+        """Start the process.
+
+        Raises:
+            OSError: the machine cannot start one now, or it died before it was told anything.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "encoders.serving.encoder_process", str(self._socket_path)],
             stdin=subprocess.PIPE,
@@ -88,10 +93,15 @@ class EncoderSupervisor:
             lived = time.monotonic() - started
             delay = MIN_RESTART_SECONDS if lived >= HEALTHY_SECONDS else delay
             log.error("the encoder process ended", exit_code=code, restart_in_seconds=delay)
-            if self._stopping.wait(delay):
-                return
-            delay = min(2 * delay, MAX_RESTART_SECONDS)
-            with self._lock:
-                if self._stopping.is_set():
+            while True:
+                if self._stopping.wait(delay):
                     return
-                self._process = self._spawn()
+                delay = min(2 * delay, MAX_RESTART_SECONDS)
+                try:
+                    with self._lock:
+                        if self._stopping.is_set():
+                            return
+                        self._process = self._spawn()
+                    break
+                except OSError as error:
+                    log.error("cannot start the encoder process", error=str(error))

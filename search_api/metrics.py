@@ -18,8 +18,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
-MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+from search_api.settings import METRICS_FOLDER_VARIABLE
+
+# Litestar adds the character set to every text type by itself.
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.removesuffix("; charset=utf-8")
 
 LATENCY_BUCKETS_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -31,7 +33,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "kindred_http_requests",
-            "HTTP requests answered.",
+            "HTTP requests answered by a route; unknown paths and wrong methods are not counted.",
             ["method", "route", "status"],
             registry=self.registry,
         )
@@ -64,7 +66,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the text that ``/metrics`` answers."""
-        folder = os.environ.get(MULTIPROC_VARIABLE)
+        folder = os.environ.get(METRICS_FOLDER_VARIABLE)
         if folder and Path(folder).is_dir():
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
@@ -92,7 +94,7 @@ def metrics_middleware(metrics: Metrics) -> Any:
             try:
                 await app(scope, receive, watch)
             finally:
-                method, route = scope["method"], scope.get("path_template") or "unmatched"
+                method, route = scope["method"], scope["path_template"]
                 metrics.requests.labels(method, route, str(status)).inc()
                 metrics.request_seconds.labels(method, route).observe(time.perf_counter() - started)
 

@@ -154,10 +154,16 @@ def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) ->
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     errors = error.extra if isinstance(error.extra, list) else []
     detail = error.detail
-    if isinstance(error, ValidationException) and errors:
+    if errors == [MISSING_BODY]:
+        errors, detail = [], "the request has no body"
+    elif isinstance(error, ValidationException) and errors:
         detail = "; ".join(_validation_line(entry) for entry in errors)
     headers = {key: value for key, value in (error.headers or {}).items() if key != "content-type"}
     return problem_response(_problem(status, code, detail, errors=errors), headers)
+
+
+MISSING_BODY = {"message": "'data'", "key": "data", "source": "body"}
+"""How Litestar says that a body was expected and none came."""
 
 
 def _validation_line(entry: Mapping[str, Any]) -> str:

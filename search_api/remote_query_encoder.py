@@ -11,6 +11,9 @@ from pathlib import Path
 
 import structlog
 
+from encoders.query_encoding import ChannelQuery, FileQuery
+from encoders.query_plan import QueryPlan
+from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable
 from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
@@ -23,9 +26,6 @@ from encoders.serving.messages import (
     unpack_error,
     unpack_queries,
 )
-from encoders.query_encoding import ChannelQuery, FileQuery
-from encoders.query_plan import QueryPlan
-from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable
 
 PING_SECONDS = 2.0
 MIN_RETRY_SECONDS = 0.05

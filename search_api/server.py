@@ -15,15 +15,18 @@ import msgspec
 import psutil
 
 from encoders.config import ConceptsConfig, SentenceConfig
-from encoders.serving.encoder_process import EncoderProcessConfig
 from encoders.errors import ConfigError
 from encoders.query_plan import PlannedChannel
+from encoders.serving.encoder_process import EncoderProcessConfig
 from indexer.config import load_collection
 from search_api.encoder_supervisor import EncoderSupervisor
 from search_api.query_vectors import planned_channels
-from search_api.settings import SETTINGS_VARIABLE, Settings, is_loopback
-
-MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+from search_api.settings import (
+    METRICS_FOLDER_VARIABLE,
+    SETTINGS_VARIABLE,
+    Settings,
+    is_loopback,
+)
 
 MAX_SOCKET_PATH_BYTES = 100
 """Unix socket paths end at 107 bytes on Linux and at 103 on macOS."""
@@ -35,12 +38,17 @@ FOLDER_PREFIX = "serve-"
 SOCKET_NAME = "encoder.sock"
 
 
-def serve(settings: Settings, *, announce: Callable[[str], object] = print) -> int:
+def tell_people(settings: Settings) -> None:
+    """Print where the server is found."""
+    print(announcement(settings), flush=True)
+
+
+def serve(settings: Settings, announce: Callable[[Settings], object] = tell_people) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code.
 
     Args:
         settings: what is served, where, by how many workers.
-        announce: told the address once the port is taken.
+        announce: told what is served, port included, once the port is taken.
 
     Raises:
         ConfigError: the address may not or cannot be listened on, or the collection is wrong.
@@ -54,7 +62,9 @@ def serve(settings: Settings, *, announce: Callable[[str], object] = print) -> i
         settings.models.path(model)
     settings = settings.replace(port=free_port(settings.host, settings.port))
     with run_folder(settings.data.run) as folder, socket_path(folder) as encoder_socket:
-        settings = settings.replace(encoder_socket=str(encoder_socket))
+        settings = settings.replace(
+            encoder_socket=str(encoder_socket), uploads_dir=str(folder / "uploads")
+        )
         supervisor = EncoderSupervisor(encoder_config(settings, channels), encoder_socket)
         supervisor.start()
         try:
@@ -87,7 +97,7 @@ def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> E
     )
 
 
-def _run_workers(settings: Settings, folder: Path, announce: Callable[[str], object]) -> int:
+def _run_workers(settings: Settings, folder: Path, announce: Callable[[Settings], object]) -> int:
     """Run the API workers in the foreground."""
     from granian import Granian
     from granian.constants import Interfaces
@@ -98,7 +108,7 @@ def _run_workers(settings: Settings, folder: Path, announce: Callable[[str], obj
     metrics_folder = folder / "metrics"
     metrics_folder.mkdir()
     os.environ[SETTINGS_VARIABLE] = str(settings_path)
-    os.environ[MULTIPROC_VARIABLE] = str(metrics_folder)
+    os.environ[METRICS_FOLDER_VARIABLE] = str(metrics_folder)
     # Workers start clean: a forked one would carry this process's threads' locks, and the pipe
     # that keeps the encoder process alive.
     multiprocessing.set_start_method("spawn", force=True)
@@ -114,7 +124,7 @@ def _run_workers(settings: Settings, folder: Path, announce: Callable[[str], obj
         websockets=False,
         log_level=LogLevels.warning,
     )
-    server.on_startup(lambda: announce(_announcement(settings)))
+    server.on_startup(lambda: announce(settings))
     try:
         server.serve()
     except SystemExit as ended:
@@ -122,15 +132,15 @@ def _run_workers(settings: Settings, folder: Path, announce: Callable[[str], obj
     return 0
 
 
-def _announcement(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+def announcement(settings: Settings) -> str:
+    """Return what people are told once the server listens."""
     reach = (
         "this machine only"
         if is_loopback(settings.host)
         else "open to everybody who reaches this address"
     )
     return (
-        f"Kindred serves {settings.collection} at http://{host}:{settings.port} "
+        f"Kindred serves {settings.collection} at {settings.url} "
         f"({settings.workers} workers, {reach}); /readyz says when the models are loaded"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,10 +16,17 @@ from encoders.weights import ModelFolder
 from indexer.config import DEFAULT_COLLECTION
 from indexer.data_dir import DataDir
 
+METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of a server keep their metrics; prometheus_client reads it when imported."""
+
 ALLOW_ANONYMOUS_VARIABLE = "KINDRED_ALLOW_ANONYMOUS"
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+# Where msgspec's messages say which field they are about.
+_FIELD = re.compile(r" - at `\$\.(\w+)`$")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +74,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     encoder_socket: str | None = None
     """Where the encoder process listens; filled by the supervisor."""
 
+    uploads_dir: str | None = None
+    """Where uploaded files lie while they are searched with; filled by the supervisor with a folder
+    that the next server clears away if this one is killed.
+    """
+
     @classmethod
     def from_environment(cls, **arguments: object) -> Settings:
         """Return the settings; arguments that are not ``None`` win over the environment.
@@ -85,7 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:
             return msgspec.convert(values, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise ConfigError(f"settings: {error}") from error
+            field = _FIELD.search(str(error))
+            named = f"{field[1]} (KINDRED_{field[1].upper()}): " if field else ""
+            raise ConfigError(f"settings: {named}{_FIELD.sub('', str(error))}") from error
 
     @property
     def data(self) -> DataDir:
@@ -96,6 +111,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def models(self) -> ModelFolder:
         """The model folder."""
         return ModelFolder(Path(self.models_dir))
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded files lie for the length of a request."""
+        return Path(self.uploads_dir) if self.uploads_dir else self.data.run / "uploads"
+
+    @property
+    def url(self) -> str:
+        """Where the server is found."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def replace(self, **changes: object) -> Settings:
         """Return the settings with some fields changed."""

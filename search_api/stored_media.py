@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from io import FileIO
 
 from encoders.media.sniff import MEDIA_TYPES
 from indexer.catalog.records import ItemRecord
-from search_api.bounded_pool import BoundedPool
 from search_api.byte_range import ByteRange
 from search_api.errors import MediaGone
 
@@ -30,7 +29,6 @@ class StoredMedia:
 
     size_bytes: int
     media_type: str
-    etag: str
 
 
 def open_media(item: ItemRecord) -> StoredMedia:
@@ -63,8 +61,12 @@ def open_media(item: ItemRecord) -> StoredMedia:
         file=file,
         size_bytes=found.st_size,
         media_type=media_type_of(item),
-        etag=f'"{item.content_sha256}"',
     )
+
+
+def require_unchanged(item: ItemRecord) -> None:
+    """Raise `MediaGone` unless the file of ``item`` is the one that was taken in."""
+    open_media(item).file.close()
 
 
 def media_type_of(item: ItemRecord) -> str:
@@ -78,15 +80,16 @@ def media_type_of(item: ItemRecord) -> str:
     return MEDIA_TYPES.get(item.format, DEFAULT_MEDIA_TYPE)
 
 
-async def read_chunks(
-    media: StoredMedia, wanted: ByteRange, pool: BoundedPool
-) -> AsyncIterator[bytes]:
-    """Yield the wanted bytes and close the file."""
+async def read_chunks(media: StoredMedia, wanted: ByteRange) -> AsyncIterator[bytes]:
+    """Yield the wanted bytes and close the file.
+
+    Not in the pool of searches: when its queue is full, a file that is half sent would break off.
+    """
     try:
         position = wanted.start
         while position < wanted.stop:
             length = min(CHUNK_BYTES, wanted.stop - position)
-            chunk = await pool.run(partial(os.pread, media.file.fileno(), length, position))
+            chunk = await asyncio.to_thread(os.pread, media.file.fileno(), length, position)
             if not chunk:
                 raise ConnectionAbortedError("the file became shorter while it was sent")
             position += len(chunk)

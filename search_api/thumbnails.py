@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import contextlib
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import structlog
 
 from encoders.media.rejection import MediaRejected
 from indexer.catalog.records import ItemRecord
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import NoThumbnail
+from search_api.stored_media import require_unchanged
 
 MAX_SIDE_PX = 320
 MEDIA_TYPE = "image/webp"
+
+log = structlog.get_logger("kindred.api")
 
 
 class Thumbnails:
@@ -36,7 +41,8 @@ class Thumbnails:
         """Return a WebP of at most `MAX_SIDE_PX` on its longer side.
 
         Raises:
-            NoThumbnail: the item has no picture, or it can no longer be read.
+            NoThumbnail: the item has no picture.
+            MediaGone: its file is no longer the one that was taken in.
         """
         if item.medium != "image":
             raise NoThumbnail(
@@ -47,6 +53,7 @@ class Thumbnails:
         cached = await self._pool.run(lambda: _read(path))
         if cached is not None:
             return cached
+        await self._pool.run(lambda: require_unchanged(item))
         try:
             picture = await self._make(Path(item.location), MAX_SIDE_PX)
         except MediaRejected as error:
@@ -55,6 +62,8 @@ class Thumbnails:
                 item_id=item.item_id,
                 reason=error.reason,
             ) from error
+        # It is kept under the content's digest, so it must not show what came after.
+        await self._pool.run(lambda: require_unchanged(item))
         await self._pool.run(lambda: _write(path, picture))
         return picture
 
@@ -62,13 +71,19 @@ class Thumbnails:
 def _read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return None  # made anew, like one that was never kept
 
 
 def _write(path: Path, picture: bytes) -> None:
     """Write under another name first, so that no reader ever sees half a picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
-        partial.write(picture)
-    os.replace(partial.name, path)  # noqa: PTH105  (atomic, and it overwrites)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(picture)
+        partial.replace(path)
+    except OSError as error:
+        # A full disk costs the next request the time to make it again, and this one nothing.
+        log.warning("cannot keep a thumbnail", error=str(error))
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
@@ -40,8 +40,9 @@ async def spooled(
     Raises:
         UploadTooLarge: it is larger than ``max_bytes``.
     """
+    path = folder / f"upload-{uuid.uuid4().hex}{hint_suffix(upload.filename)}"
 
-    def copy() -> Path:
+    def copy() -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = upload.file
         size_bytes = source.seek(0, 2)
@@ -52,14 +53,11 @@ async def spooled(
                 size_bytes=size_bytes,
                 max_bytes=max_bytes,
             )
-        with tempfile.NamedTemporaryFile(
-            dir=folder, prefix="upload-", suffix=hint_suffix(upload.filename), delete=False
-        ) as target:
+        with path.open("xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
-        return Path(target.name)
 
-    path = await pool.run(copy)
     try:
+        await pool.run(copy)
         yield path
     finally:
         path.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """The process that holds the models and encodes the questions of all API workers.
 
-``python -m encoders.serving.encoder_process SOCKET`` reads one line of JSON (`EncoderProcessConfig`) from
-its standard input, loads every encoder that questions need, and then serves `encoders.serving.messages` on
-a Unix socket. Standard input stays open as a lifeline: when it ends, whoever started this process
-is gone, and so is this process.
+``python -m encoders.serving.encoder_process SOCKET`` reads one line of JSON
+(`EncoderProcessConfig`) from its standard input, loads every encoder that questions need, and then
+serves `encoders.serving.messages` on a Unix socket. Standard input stays open as a lifeline: when
+it ends, whoever started this process is gone, and so is this process.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ import numpy as np
 import structlog
 
 from encoders.config import EncoderConfig
+from encoders.errors import KindredError
+from encoders.loading import EncoderLoader
+from encoders.logs import configure_logs
+from encoders.media.content import Medium, Picture, Sound
+from encoders.media.sandbox import DecodeSandbox
+from encoders.query_encoding import Loader, encode_file, encode_text
+from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
+from encoders.serving.errors import Overloaded
 from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
@@ -35,15 +43,7 @@ from encoders.serving.messages import (
     pack_queries,
     read_message,
 )
-from encoders.errors import KindredError
-from encoders.loading import EncoderLoader
-from encoders.logs import configure_logs
-from encoders.media.content import Medium, Picture, Sound
-from encoders.media.sandbox import DecodeSandbox
 from encoders.serving.micro_batcher import MicroBatcher
-from encoders.query_encoding import Loader, encode_file, encode_text
-from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
-from encoders.serving.errors import Overloaded
 from encoders.space import Vectors
 from encoders.weights import ModelFolder
 

@@ -8,6 +8,7 @@ pictures. A full queue refuses at once instead of letting everybody wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -137,8 +138,12 @@ class MicroBatcher:
         try:
             vectors = self._encode_distinct(batch[0].encoder, contents)
         except Exception as error:  # handed to whoever asked
+            if len(batch) == 1:
+                _settle(batch[0], None, error)
+                return
+            # One bad content is its asker's trouble, not that of those who came at the same time.
             for pending in batch:
-                _settle(pending, None, error)
+                self._encode([pending])
             return
         stops = np.cumsum([len(pending.contents) for pending in batch])
         for pending, stop in zip(batch, stops, strict=True):
@@ -166,5 +171,5 @@ def _settle(pending: PendingEncode, vectors: Vectors | None, error: Exception | 
             pending.result.set_result(vectors)
 
     # A loop that has closed meanwhile has nobody left who waits.
-    if not pending.loop.is_closed():
+    with contextlib.suppress(RuntimeError):
         pending.loop.call_soon_threadsafe(settle)

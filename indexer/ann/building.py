@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.errors import ConfigError
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
@@ -26,6 +27,10 @@ TRAINING_ROWS_PER_LIST = 64
 MIN_TRAINING_ROWS = 20_000
 MAX_TRAINING_ROWS = 1_000_000
 NUM_HELD_OUT = 512
+
+MIN_ROWS_WITHOUT_HELD_OUT = 4 * NUM_HELD_OUT
+"""Below this the held-out rows are trained with too: there is too little else to learn from."""
+
 K_FACTORS = (4, 8, 16, 32, 64)
 
 # A larger k_factor that gains less than this is not worth its cost: the lists read are the limit.
@@ -40,7 +45,9 @@ class BuiltIndex:
     entry: IndexEntry
 
     recall_at_10: float | None
-    """Against exact search, on rows neither trained nor tuned with; ``None`` below two rows."""
+    """Against exact search, on rows not tuned with, and not trained with unless there are few;
+    ``None`` below two rows.
+    """
 
     def write(self, path: Path) -> None:
         """Write a FAISS index to a file; the exact engine searches the vectors' own file."""
@@ -49,7 +56,12 @@ class BuiltIndex:
 
 
 def chosen_factory(factory: str, num_rows: int, dim: int) -> str:
-    """Return the FAISS factory string for a channel; ``auto`` depends on its size."""
+    """Return the FAISS factory string for a channel; ``auto`` depends on its size.
+
+    An empty channel is flat: no other kind can be trained with nothing.
+    """
+    if num_rows == 0:
+        return "Flat"
     if factory != "auto":
         return factory
     if num_rows < FLAT_BELOW_ROWS:
@@ -86,6 +98,9 @@ def build_index(
         config: engine, factory string and recall to reach.
         num_threads: threads to train, add and tune with.
         progress: called with the number of rows added so far.
+
+    Raises:
+        ConfigError: FAISS does not know the factory, or cannot train it with so few rows.
     """
     num_rows, dim = vectors.shape
     held_out = held_out_rows(num_rows, NUM_HELD_OUT)
@@ -131,16 +146,31 @@ def _filled(
 ) -> FaissIndex:
     num_rows, dim = vectors.shape
     faiss = load_faiss()
-    raw = faiss.index_factory(width(factory, dim), factory, faiss.METRIC_INNER_PRODUCT)
+    try:
+        raw = faiss.index_factory(width(factory, dim), factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"FAISS cannot make {factory!r} for {dim} dimensions: {error}", factory=factory
+        ) from error
     index = FaissIndex(space_id, dim, raw, num_threads=num_threads, stored=vectors)
     if not raw.is_trained:
         num_lists = index.num_lists or 1
         wanted = max(MIN_TRAINING_ROWS, TRAINING_ROWS_PER_LIST * num_lists)
         rows = np.setdiff1d(np.arange(num_rows), held_out)
+        if len(rows) < MIN_ROWS_WITHOUT_HELD_OUT:
+            rows = np.arange(num_rows)
         if len(rows) > min(wanted, MAX_TRAINING_ROWS):
             picked = held_out_rows(len(rows), min(wanted, MAX_TRAINING_ROWS), seed=1)
             rows = rows[picked]
-        index.train(vectors[rows].astype(np.float32))
+        try:
+            index.train(vectors[rows].astype(np.float32))
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{num_rows} segments are too few to train {factory!r}; take the factory `auto`, "
+                f"which is flat while small ({error})",
+                factory=factory,
+                num_rows=num_rows,
+            ) from error
     for start in range(0, num_rows, ROWS_PER_BLOCK):
         block = vectors[start : start + ROWS_PER_BLOCK].astype(np.float32)
         index.add(np.arange(start, start + len(block)), block)

@@ -188,6 +188,11 @@ class Catalog:
         with read_transaction(self._engine) as connection:
             return reading.reusable(connection, source_sha256, segmentation_id, encoder_id)
 
+    def item_of_content(self, content_sha256: str) -> ItemRecord | None:
+        """Return an item with this content from any collection, ``None`` if nothing has it."""
+        with read_transaction(self._engine) as connection:
+            return reading.item_of_content(connection, content_sha256)
+
     def failures(self, collection: str) -> list[Failure]:
         """Return the locations whose latest outcome is a failure, by location."""
         with read_transaction(self._engine) as connection:

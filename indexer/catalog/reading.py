@@ -158,6 +158,22 @@ def reusable(
     )
 
 
+def item_of_content(connection: Connection, content_sha256: str) -> ItemRecord | None:
+    """Return a live item of any collection with this content and something encoded of it."""
+    statement = (
+        select(*ITEM_COLUMNS)
+        .join_from(item_channels, items)
+        # The channels' index answers this; items have none by content.
+        .where(
+            item_channels.c.source_sha256 == content_sha256,
+            items.c.content_sha256 == content_sha256,
+        )
+        .limit(1)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else item_record(row)
+
+
 def failures(connection: Connection, collection: str) -> list[Failure]:
     """Return the locations whose latest outcome is a failure, by location."""
     statement = (

@@ -22,7 +22,7 @@ from indexer.plan import ChannelTask
 BATCH_SIZE = 32
 WRITES_PER_TRANSACTION = 64
 MAX_UNWRITTEN_SECONDS = 2.0
-"""A finished item is durable at most this long after it was encoded."""
+"""A finished item is written with the first message that comes this long after the last write."""
 
 
 class EncodeFailed(KindredError):
@@ -78,6 +78,10 @@ class LocalRunner:
 
     def _settle(self, settled: Settled) -> None:
         outcome = settled.outcome
+        if settled.job is not None:
+            if settled.job.settled:
+                return
+            settled.job.settled = True
         self._summary.count(outcome)
         if outcome.state != "unchanged" or outcome.location in self._failing:
             # A million unchanged files need no million rows; only an old failure has to go.
@@ -102,54 +106,62 @@ class LocalRunner:
         if not pieces:
             return
         started = time.perf_counter()
+        # Outside: weights that cannot be loaded are no item's fault and end the run.
+        encoders = [self._loader.open(task.encoder) for task in pieces[0].tasks]
         try:
-            self._encode_pieces(pieces)
+            self._encode_pieces(pieces, encoders)
         except KindredError:
-            raise  # missing weights, a device that is not there: no item can be encoded
+            raise  # a device that is not there: no item can be encoded
         except Exception as error:
             # Models raise whatever they like. One item must not take its batch down with it, so
             # each is tried alone, and only the one that fails again is given up.
             for piece in pieces:
-                self._encode_alone(piece, error)
+                self._encode_alone(piece, encoders, error)
         finally:
             self._stages["encode"] += time.perf_counter() - started
         for piece in pieces:
             piece.job.pending -= 1
             self._finish_if_complete(piece.job)
 
-    def _encode_alone(self, piece: Piece, batch_error: Exception) -> None:
+    def _encode_alone(
+        self, piece: Piece, encoders: list[Encoder[Any]], batch_error: Exception
+    ) -> None:
         if piece.job.failed:
             return
         try:
-            self._encode_pieces([piece])
+            self._encode_pieces([piece], encoders)
         except Exception as error:
             piece.job.failed = True
             failure = EncodeFailed(f"{type(error).__name__}: {error} (in its batch: {batch_error})")
-            outcome = failed_outcome(piece.job.item, failure)
-            self._summary.count(outcome)
-            self._outcomes.append(outcome)
+            self._settle(Settled(failed_outcome(piece.job.item, failure), job=piece.job))
 
-    def _encode_pieces(self, pieces: list[Piece]) -> None:
+    def _encode_pieces(self, pieces: list[Piece], encoders: list[Encoder[Any]]) -> None:
         contents: list[Any] = [content for piece in pieces for content in piece.contents]
-        encoded: list[tuple[ChannelTask, Vectors]] = []
-        for task in pieces[0].tasks:
-            encoder: Encoder[Any] = self._loader.open(task.encoder)
+        encoded: list[Vectors] = []
+        for encoder in encoders:
             self._summary.encoder_calls += 1
-            encoded.append((task, encoder.encode(contents)))
+            vectors = encoder.encode(contents)
+            expected = (len(contents), encoder.identity.dim)
+            if vectors.shape != expected or not np.isfinite(vectors).all():
+                raise ValueError(
+                    f"the encoder answered with {vectors.shape} numbers, expected {expected}, all "
+                    "of them finite"
+                )
+            encoded.append(vectors)
         first = 0
         for piece in pieces:
             last = first + len(piece.contents)
             # Tasks are matched by position: two items share encoders, not channel names.
-            for task, (_, vectors) in zip(piece.tasks, encoded, strict=True):
+            for task, vectors in zip(piece.tasks, encoded, strict=True):
                 piece.job.parts.setdefault(task.channel, []).append(
                     (piece.segments, vectors[first:last])
                 )
             first = last
 
     def _finish_if_complete(self, job: Job) -> None:
-        if job.failed or job.finished or not job.sealed or job.pending:
+        if job.failed or job.settled or not job.sealed or job.pending:
             return
-        job.finished = True
+        job.settled = True
         encoded = tuple(_channel_vectors(task, job) for task in job.planned.tasks)
         write = job.planned.write(encoded)
         self._writes.append(ItemWrite(job.item, write.channels, write.kept_channels))

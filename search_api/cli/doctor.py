@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -56,7 +57,8 @@ def _checks(collection: str) -> Iterator[Check]:
     yield _checked("decoders", _decoders)
     yield from _models()
     yield _checked("collection", lambda: _collection(collection))
-    yield _data_folder()
+    yield _checked("data folder", _data_folder)
+    yield _free_space()
     yield _checked("catalog", lambda: _catalog(collection))
     yield _checked("live index", lambda: _live_index(collection))
 
@@ -100,11 +102,10 @@ def _decoders() -> str:
 
 
 def _models() -> Iterator[Check]:
-    from encoders.weights import ModelFolder
+    from encoders.weights import MODELS, ModelFolder
 
     folder = ModelFolder.from_environment()
-    for entry in folder.installed():
-        name = entry.description.name
+    for name in MODELS:
 
         def verified(name: str = name) -> str:
             folder.verify(name)
@@ -120,17 +121,27 @@ def _collection(collection: str) -> str:
     return f"{config.name} from {collection_path(collection)}: {', '.join(config.channels)}"
 
 
-def _data_folder() -> Check:
+def _data_folder() -> str:
+    root, there = _data_root()
+    # Written to, since rights and mounts do not tell all: root may write even where nobody can.
+    with tempfile.TemporaryFile(dir=there) as probe:
+        probe.write(b"kindred")
+    return f"{root} can be written to"
+
+
+def _free_space() -> Check:
+    _, there = _data_root()
+    free_bytes = shutil.disk_usage(there).free
+    state: Literal["ok", "warning"] = "ok" if free_bytes >= MIN_FREE_BYTES else "warning"
+    return Check("free space", state, f"{free_bytes / 1e9:.0f} GB for the data folder")
+
+
+def _data_root() -> tuple[Path, Path]:
+    """Return the data folder, and itself or the nearest folder above it that exists."""
     from indexer.data_dir import DataDir
 
-    root = DataDir.from_environment().root
-    there = next(path for path in (root, *root.parents) if path.exists())
-    free_bytes = shutil.disk_usage(there).free
-    detail = f"{root}, {free_bytes / 1e9:.0f} GB free"
-    if not os.access(there, os.W_OK):
-        return Check("data folder", "failed", f"{detail}; {there} cannot be written to")
-    state: Literal["ok", "warning"] = "ok" if free_bytes >= MIN_FREE_BYTES else "warning"
-    return Check("data folder", state, detail)
+    root = DataDir.from_environment().root.absolute()
+    return root, next(path for path in (root, *root.parents) if path.exists())
 
 
 def _catalog(collection: str) -> str:

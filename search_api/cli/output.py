@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from indexer.outcomes import IngestSummary
 
 
+UNWRAPPED_WIDTH = 10_000
+"""Columns of a table that goes into a file or a pipe, where a folded path is no path."""
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value on a line of its own."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
@@ -27,7 +31,10 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console that wraps nothing when its output is a file."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=True, highlight=False)
+    made = Console(stderr=stderr, soft_wrap=True, highlight=False)
+    if not made.is_terminal:
+        made.width = UNWRAPPED_WIDTH
+    return made
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -143,7 +143,7 @@ def _names(text: str) -> list[str]:
 def _parsed_filter(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.UsageError(f"--filter is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise click.UsageError("--filter takes a JSON object")

@@ -190,7 +190,7 @@ async def item_media(
     if part is not None:
         headers["Content-Range"] = part.content_range(media.size_bytes)
     return Stream(
-        read_chunks(media, wanted, service.pool),
+        read_chunks(media, wanted),
         status_code=200 if part is None else 206,
         media_type=media.media_type,
         headers=headers,
@@ -199,7 +199,7 @@ async def item_media(
 
 @get(
     "/{item_id:str}/thumbnail",
-    responses=problem_responses(400, 404, 429, 503, 504),
+    responses=problem_responses(400, 404, 410, 429, 503, 504),
     media_type=THUMBNAIL_TYPE,
     summary="Read a small picture of an item",
 )

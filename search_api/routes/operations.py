@@ -48,7 +48,7 @@ async def list_collections(service: Service) -> CollectionList:
     )
 
 
-@get("/failures", responses=problem_responses(404, 429), summary="List failures")
+@get("/failures", responses=problem_responses(400, 404, 429), summary="List failures")
 async def list_failures(
     service: Service,
     collection: FromQuery[str | None] = None,

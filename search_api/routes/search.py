@@ -16,7 +16,7 @@ from search_api.uploads import spooled
 MAX_JSON_BYTES = 1_000_000
 
 
-class MediaSearchForm(msgspec.Struct, kw_only=True):
+class MediaSearchForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The parts of ``POST /v1/search/media``."""
 
     file: UploadFile
@@ -55,7 +55,7 @@ async def search_media(
         raise InvalidRequest(f"part 'request': {error}") from error
     async with spooled(
         data.file,
-        service.settings.data.run / "uploads",
+        service.settings.uploads,
         max_bytes=service.settings.max_upload_bytes,
         pool=service.pool,
     ) as path:

@@ -36,7 +36,10 @@ class FakeEncoder:
         for content in batch:
             data = content_bytes(content)
             if self._loader.poison is not None and self._loader.poison in data:
-                raise RuntimeError("the model does not like this one")
+                if self._loader.poison_gives is None:
+                    raise RuntimeError("the model does not like this one")
+                rows.append(np.full(DIM, self._loader.poison_gives))
+                continue
             seed = int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
             rows.append(np.random.default_rng(seed).standard_normal(DIM))
         return unit_rows(np.array(rows, dtype=np.float32).reshape(-1, DIM))
@@ -45,9 +48,16 @@ class FakeEncoder:
 class FakeLoader:
     """Stands in for `EncoderLoader`; ``version`` changes every encoder id."""
 
-    def __init__(self, *, version: int = 1, poison: bytes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        version: int = 1,
+        poison: bytes | None = None,
+        poison_gives: float | None = None,
+    ) -> None:
         self.version = version
         self.poison = poison
+        self.poison_gives = poison_gives
         self.calls: Counter[str] = Counter()
 
     def identify(self, config: EncoderConfig) -> EncoderIdentity:

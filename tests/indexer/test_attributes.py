@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,6 +54,7 @@ def test_values_come_back_in_the_schema_s_types() -> None:
         ("year", "soon"),
         ("year", 1.5),
         ("year", True),
+        ("year", 1 << 63),
         ("gain", "nan"),
         ("live", "maybe"),
         ("released", "yesterday"),
@@ -138,3 +142,27 @@ def test_a_broken_attribute_file_says_where(
     file.write_text(content)
     with pytest.raises(AttributesError, match=said):
         AttributeFile(file)
+
+
+def test_values_come_as_the_catalog_gives_them_back() -> None:
+    values = {"sum": Decimal("1.5"), "day": date(2020, 1, 2), "pair": (1, 2), "gap": math.nan}
+    typed = typed_attributes(values, SCHEMA, origin="row 1")
+    assert typed == {"sum": "1.5", "day": "2020-01-02", "pair": [1, 2]}
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(AttributesError, match="row 1: attributes that JSON cannot hold"):
+        typed_attributes({"title": "\ud800"}, SCHEMA, origin="row 1")
+
+
+def test_a_bottomless_sidecar_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(AttributesError, match=r"a\.json"):
+        read_sidecar(tmp_path / "a.json")
+
+
+def test_a_csv_title_may_stand_in_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('path,title,tags\na.png,[Live] at home,"[""x"", ""y""]"\n')
+    row = AttributeFile(path).get("", "a.png", "")
+    assert row == {"title": "[Live] at home", "tags": ["x", "y"]}

@@ -72,7 +72,17 @@ channels:
 def test_a_channel_whose_encoder_takes_another_medium_is_refused() -> None:
     text = MINIMAL.replace(
         "segments: {kind: passages, max_words: 50}\n    encoder: {family: sentence_transformers}",
-        "encoder: {family: features, classifier: yamnet}",
+        "encoder: {family: features, classifier: efficientnet_lite2}",
     )
-    with pytest.raises(ConfigError, match="its encoder takes audio, the channel says text"):
+    with pytest.raises(ConfigError, match="its encoder takes image, the channel says text"):
+        parse_collection(text)
+
+
+def test_sound_that_is_not_cut_in_windows_is_refused() -> None:
+    text = MINIMAL.replace(
+        "media: [text]\n    segments: {kind: passages, max_words: 50}\n"
+        "    encoder: {family: sentence_transformers}",
+        "media: [audio]\n    encoder: {family: features, classifier: yamnet}",
+    )
+    with pytest.raises(ConfigError, match="sound is cut in windows"):
         parse_collection(text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,16 @@ import soundfile
 from PIL import Image
 
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import Outcome
 from indexer.config import load_collection
 from indexer.data_dir import DataDir
+from indexer.decode_ahead import Job, Settled
 from indexer.errors import MassDeleteRefused
 from indexer.outcomes import STATES, IngestSummary
 from indexer.pipeline import IngestOptions, ingest
+from indexer.plan import PlannedItem
+from indexer.runners.local import LocalRunner
+from tests.indexer import stored_items
 from tests.indexer.fakes import FakeLoader
 
 CONFIG = load_collection("starter")
@@ -219,3 +226,175 @@ def test_a_file_without_a_channel_is_skipped_and_named(media: Path, catalog: Cat
     assert [(Path(s.location).name, s.reason) for s in summary.skipped] == [
         ("clip.mp4", "no_channel")
     ]
+
+
+def test_a_new_file_at_an_old_place_does_not_take_the_moved_item_over(
+    media: Path, catalog: Catalog
+) -> None:
+    run(media, catalog)
+    before = ids(catalog)["picture-1.png"]
+    (media / "picture-1.png").rename(media / "moved.png")
+    run(media, catalog)
+    write_picture(media / "picture-1.png", seed=77)
+    (media / "moved.json").write_text('{"title": "it changes in the same run"}')
+    summary, _ = run(media, catalog)
+    assert summary.counts["encoded"] == 2
+    after = ids(catalog)
+    assert after["moved.png"] == before
+    assert after["picture-1.png"] != before
+    summary, loader = run(media, catalog)
+    assert summary.counts["unchanged"] == summary.planned == 9
+    assert not loader.calls
+
+
+def test_twins_in_a_renamed_folder_keep_their_own_ids(tmp_path: Path, catalog: Catalog) -> None:
+    media = tmp_path / "media"
+    for name in "abcdef":
+        (media / "old" / name).mkdir(parents=True)
+        write_picture(media / "old" / name / "cover.png", seed=1)
+    run(media, catalog)
+    before = {e.item.relative_path[4:]: e.item.item_id for e in catalog.known_items(CONFIG.name)}
+    (media / "old").rename(media / "new")
+    summary, loader = run(media, catalog)
+    assert summary.counts["moved"] == 6
+    assert not loader.calls
+    after = {e.item.relative_path[4:]: e.item.item_id for e in catalog.known_items(CONFIG.name)}
+    assert after == before
+
+
+def test_files_that_swap_their_names_are_stored_with_their_content(
+    media: Path, catalog: Catalog
+) -> None:
+    run(media, catalog)
+    before = {
+        Path(e.item.location).name: e.item.content_sha256 for e in catalog.known_items(CONFIG.name)
+    }
+    os.utime(media / "picture-1.png", (1, 1))
+    (media / "picture-1.png").rename(media / "aside")
+    (media / "picture-2.png").rename(media / "picture-1.png")
+    (media / "aside").rename(media / "picture-2.png")
+    os.utime(media / "picture-1.png", (2, 2))
+    run(media, catalog)
+    after = {
+        Path(e.item.location).name: e.item.content_sha256 for e in catalog.known_items(CONFIG.name)
+    }
+    assert after["picture-1.png"] == before["picture-2.png"]
+    assert after["picture-2.png"] == before["picture-1.png"]
+    assert len(after) == len(before)
+
+
+def test_a_twin_met_later_in_the_same_run_has_its_size(
+    media: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.runners.local.WRITES_PER_TRANSACTION", 1)
+    for number in range(70):
+        write_picture(media / f"many-{number:02}.png", 100 + number)
+    shutil.copy(media / "many-00.png", media / "zz.png")
+    run(media, catalog)
+    sizes = {Path(e.item.location).name: e.item.width_px for e in catalog.known_items(CONFIG.name)}
+    assert sizes["zz.png"] == 32
+
+
+def test_a_file_named_through_another_folder_is_unchanged(media: Path, catalog: Catalog) -> None:
+    run(media, catalog)
+    change_seq = catalog.change_seq(CONFIG.name)
+    summary, loader = run(media / "deep", catalog)
+    assert summary.counts["unchanged"] == summary.planned == 2
+    assert catalog.change_seq(CONFIG.name) == change_seq
+    assert not loader.calls
+
+
+def test_an_item_stays_while_its_file_fails(media: Path, catalog: Catalog) -> None:
+    run(media, catalog)
+    before = ids(catalog)
+    (media / "picture-1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (media / "story.txt").write_bytes(b"")
+    summary, _ = run(media, catalog, prune=True)
+    assert (summary.counts["failed"], summary.removed) == (2, 0)
+    assert ids(catalog) == before
+    assert len(catalog.failures(CONFIG.name)) == 2
+    (media / "story.txt").unlink()
+    summary, _ = run(media, catalog, prune=True)
+    assert (summary.counts["failed"], summary.removed) == (1, 1)
+    assert [Path(one.location).name for one in catalog.failures(CONFIG.name)] == ["picture-1.png"]
+
+
+def test_an_answer_that_is_not_a_number_fails_alone(media: Path, catalog: Catalog) -> None:
+    (media / "poison.txt").write_text("poison in the well")
+    loader = FakeLoader(poison=b"poison", poison_gives=np.nan)
+    summary, _ = run(media, catalog, loader)
+    assert [Path(failed.location).name for failed in summary.failures] == ["poison.txt"]
+    assert summary.counts["encoded"] == 8
+
+
+def test_weights_that_do_not_load_fail_the_run_and_no_item(
+    media: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(config: object) -> None:
+        raise RuntimeError("the library is for another processor")
+
+    loader = FakeLoader()
+    monkeypatch.setattr(loader, "open", broken)
+    with pytest.raises(RuntimeError, match="another processor"):
+        run(media, catalog, loader)
+    assert catalog.failures(CONFIG.name) == []
+
+
+def test_an_item_that_fails_on_both_sides_is_counted_once(catalog: Catalog) -> None:
+    record = stored_items.record("a")
+    job = Job(PlannedItem(record, ()), record)
+    failed = Settled(Outcome(record.location, "a", "failed", "truncated", "short"), job=job)
+    catalog.register_collection(CONFIG)
+    summary = IngestSummary(planned=1)
+    runner = LocalRunner(
+        catalog,
+        CONFIG.name,
+        catalog.start_run(CONFIG.name, "ingest"),
+        FakeLoader(),  # type: ignore[arg-type]
+        summary,
+        lambda summary: None,
+    )
+    runner._settle(failed)
+    runner._settle(failed)
+    assert summary.counts == {"failed": 1}
+
+
+def test_failures_of_files_that_are_gone_leave_the_list_one_run_later(
+    media: Path, catalog: Catalog
+) -> None:
+    (media / "gone.png").symlink_to(media / "nothing")
+    odd = Path(os.fsdecode(os.fsencode(media) + b"/\xff.png"))
+    odd.write_bytes(b"x")
+    run(media, catalog)
+    reasons = {Path(one.location).name: one.reason for one in catalog.failures(CONFIG.name)}
+    assert reasons == {"gone.png": "vanished", "\\udcff.png": "unreadable"}
+    (media / "gone.png").unlink()
+    odd.unlink()
+    run(media, catalog)
+    assert catalog.failures(CONFIG.name) == []
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure_and_keeps_its_items(
+    media: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(media, catalog)
+    before = ids(catalog)
+    scandir, lstat = os.scandir, os.lstat
+
+    def shut(call: Any) -> Any:
+        def refusing(path: Any, *args: Any) -> Any:
+            if "deep" in Path(path).parts and (call is scandir or Path(path).name != "deep"):
+                raise PermissionError(13, "Permission denied")
+            return call(path, *args)
+
+        return refusing
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", shut(scandir))
+        patched.setattr(os, "lstat", shut(lstat))
+        summary, _ = run(media, catalog, prune=True)
+    assert [(Path(one.location).name, one.reason) for one in summary.failures] == [
+        ("deep", "unreadable")
+    ]
+    assert summary.removed == 0
+    assert ids(catalog) == before

@@ -82,3 +82,23 @@ def test_a_damaged_pointer_is_refused(data_dir: DataDir, content: bytes) -> None
     path.write_bytes(content)
     with pytest.raises(SnapshotCorrupt, match="live"):
         live_snapshot_path(data_dir, COLLECTION)
+
+
+def test_a_removal_that_is_cut_short_leaves_no_half_snapshot(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [published(catalog, data_dir) for _ in range(3)]
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("indexer.snapshot.shutil.rmtree", killed)
+        fourth = build_snapshot(catalog, data_dir, CONFIG, identities())
+        with pytest.raises(KeyboardInterrupt):
+            publish(fourth, data_dir)
+    kept = [made[1].path, made[2].path, fourth.path]
+    assert finished_snapshots(data_dir, COLLECTION) == kept
+    build_snapshot(catalog, data_dir, CONFIG, identities())
+    hidden = [path for path in data_dir.snapshots(COLLECTION).iterdir() if path.name[0] == "."]
+    assert hidden == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import SourceMissing
-from indexer.walk import find_files
+from indexer.walk import find_files, is_gone
 
 
 def make(folder: Path, *names: str) -> None:
@@ -54,3 +54,41 @@ def test_a_missing_path_is_refused_before_anything_is_found(tmp_path: Path) -> N
     make(tmp_path, "a.png")
     with pytest.raises(SourceMissing, match="nowhere"):
         next(find_files([tmp_path, tmp_path / "nowhere"]))
+
+
+def test_a_folder_that_cannot_be_read_is_yielded_with_its_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "a.png", "shut/b.png", "z/c.png")
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = {file.relative_path: file.problem for file in find_files([tmp_path])}
+    refusal = "the folder cannot be read: Permission denied"
+    assert found == {"a.png": None, "shut": refusal, "z/c.png": None}
+
+
+def test_what_may_not_be_looked_at_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "a.png")
+    assert not is_gone(str(tmp_path / "a.png"))
+    assert is_gone(str(tmp_path / "b.png"))
+    assert is_gone(str(tmp_path / "a.png" / "c.png"))
+
+    def refusing(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "lstat", refusing)
+    assert not is_gone(str(tmp_path / "b.png"))
+
+
+def test_a_single_file_has_its_sidecar(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "a.json", "b.png")
+    found = list(find_files([tmp_path / "a.png", tmp_path / "b.png"]))
+    assert [file.sidecar and file.sidecar.name for file in found] == ["a.json", None]

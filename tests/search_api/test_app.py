@@ -238,3 +238,35 @@ def test_openapi_documents_problems(client: TestClient[Any]) -> None:
 def test_browsers_may_not_guess_types(client: TestClient[Any]) -> None:
     for path in ("/healthz", "/nowhere", "/v1/items/red-1"):
         assert client.get(path).headers["x-content-type-options"] == "nosniff"
+
+
+def test_every_documented_error_is_a_problem(client: TestClient[Any]) -> None:
+    paths = client.get("/schema").json()["paths"]
+    for path, methods in paths.items():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"], path
+
+
+def test_a_missing_body_and_an_unknown_part_are_named(
+    client: TestClient[Any], tmp_path: Path
+) -> None:
+    headers = {"content-type": "application/json"}
+    body = problem(client.post("/v1/search", content=b"", headers=headers), 400)
+    assert body["detail"] == "the request has no body"
+    files = {"file": png(tmp_path, "red")}
+    response = client.post("/v1/search/media", files=files, data={"requests": "{}"})
+    assert "requests" in problem(response, 400)["detail"]
+
+
+def test_metrics_name_their_character_set_once(client: TestClient[Any]) -> None:
+    assert client.get("/metrics").headers["content-type"].count("charset") == 1
+
+
+def test_uploads_leave_nothing_behind(
+    client: TestClient[Any], small: SmallCollection, tmp_path: Path
+) -> None:
+    client.post("/v1/search/media", files={"file": png(tmp_path, "red")})
+    client.post("/v1/search/media", files={"file": b"not media"})
+    assert list((small.data_dir.run / "uploads").iterdir()) == []

@@ -5,9 +5,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 from litestar.testing import TestClient
 from PIL import Image
 
+from indexer.catalog.records import ItemRecord
 from tests.search_api.small_collection import SmallCollection
 from tests.search_api.test_app import problem
 
@@ -93,9 +95,49 @@ def test_an_item_without_a_picture_has_no_thumbnail(
 ) -> None:
     assert "has no picture" in problem(client.get("/v1/items/high-1/thumbnail"), 404)["detail"]
     (small.media / "blue-1.png").unlink()
-    problem(client.get("/v1/items/blue-1/thumbnail"), 404)
+    problem(client.get("/v1/items/blue-1/thumbnail"), 410)
 
 
 def test_ids_that_look_like_paths_are_refused(client: TestClient[Any], tmp_path: Path) -> None:
     for path in ("..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "a%00b"):
         assert client.get(f"/v1/items/{path}/media").status_code in (400, 404)
+
+
+def test_a_changed_file_never_becomes_the_thumbnail_of_what_was_taken_in(
+    client: TestClient[Any], small: SmallCollection
+) -> None:
+    path = small.media / "red-1.png"
+    taken_in, times = path.read_bytes(), path.stat()
+    Image.new("RGB", (40, 40), "black").save(path)
+    problem(client.get("/v1/items/red-1/thumbnail"), 410)
+    path.write_bytes(taken_in)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    response = client.get("/v1/items/red-1/thumbnail")
+    with Image.open(BytesIO(response.content)) as picture:
+        assert max(picture.size) == 320
+
+
+def test_a_thumbnail_that_cannot_be_kept_is_still_answered(
+    client: TestClient[Any], small: SmallCollection
+) -> None:
+    small.data_dir.thumbnails.write_text("a file where the folder should be")
+    assert client.get("/v1/items/red-1/thumbnail").status_code == 200
+
+
+def test_a_file_is_sent_while_the_queue_of_searches_is_full(
+    client: TestClient[Any], small: SmallCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only opening it may be refused: a file that broke off half-way looks like a broken file."""
+    from search_api import routes
+
+    opened = routes.items.open_media
+
+    def fill_queue_after(item: ItemRecord) -> Any:
+        media = opened(item)
+        pool = client.app.state.service.pool
+        monkeypatch.setattr(pool, "_max_pending", 0)
+        return media
+
+    monkeypatch.setattr(routes.items, "open_media", fill_queue_after)
+    response = client.get("/v1/items/red-1/media")
+    assert response.content == (small.media / "red-1.png").read_bytes()

@@ -63,3 +63,13 @@ def test_workers_read_what_the_supervisor_wrote(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(msgspec.json.encode(settings))
     assert load_worker_settings({SETTINGS_VARIABLE: str(path)}) == settings
+
+
+def test_a_wrong_variable_is_named_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDRED_REFRESH_SECONDS", "-1")
+    with pytest.raises(ConfigError, match=r"KINDRED_REFRESH_SECONDS.*> 0"):
+        Settings.from_environment()
+
+
+def test_the_address_of_ipv6_has_brackets() -> None:
+    assert Settings.from_environment(host="::1", port=80).url == "http://[::1]:80"

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from encoders.config import ConceptsConfig, PassageSegments, SentenceConfig, WholeSegments
-from encoders.serving.messages import Ping, frame, read_reply
-from encoders.serving.encoder_process import EncoderProcessConfig, serve
 from encoders.media.rejection import MediaRejected
 from encoders.query_plan import PlannedChannel, plan_queries
+from encoders.serving.encoder_process import EncoderProcessConfig, serve
 from encoders.serving.errors import EncoderFailed, EncoderUnavailable
+from encoders.serving.messages import Ping, frame, read_reply
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from tests.fake_encoders import FakeLoader
 

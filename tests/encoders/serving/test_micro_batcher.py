@@ -10,8 +10,8 @@ import pytest
 from encoders.config import ConceptsConfig, EncoderConfig, SentenceConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Picture
-from encoders.serving.micro_batcher import MicroBatcher
 from encoders.serving.errors import DeadlineExceeded, Overloaded
+from encoders.serving.micro_batcher import MicroBatcher
 from encoders.space import Vectors
 from tests.fake_encoders import FakeLoader
 
@@ -158,3 +158,23 @@ async def test_an_error_reaches_everybody_who_asked_and_the_next_batch_runs() ->
         await batcher.encode(OTHER_TEXTS, ["a"])
     assert (await batcher.encode(TEXTS, ["a"])).shape == (1, 64)
     batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_content_that_fails_fails_its_own_asker_only(held: Held) -> None:
+    first = await held.hold()
+    encoder = held.loader.open(TEXTS)
+    encode = encoder.encode
+
+    def picky(batch: Sequence[Any]) -> Vectors:
+        if "poison" in batch:
+            raise ValueError("poison")
+        return encode(batch)
+
+    encoder.encode = picky  # type: ignore[method-assign]
+    good, bad = await queued(held, (TEXTS, ["red"]), (TEXTS, ["poison"]))
+    held.gate.set()
+    await first
+    with pytest.raises(ValueError, match="poison"):
+        await bad
+    np.testing.assert_array_equal(await good, encode(["red"]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from encoders.errors import ConfigError
 from indexer.ann.building import build_index, chosen_factory, width
 from indexer.config import IndexConfig
 from tests.indexer.stored_items import clustered_vectors, random_vectors
@@ -17,6 +18,7 @@ from tests.indexer.stored_items import clustered_vectors, random_vectors
         ("auto", 1_000_000, 100, "IVF4000,PQ26x4fsr,RFlat", 104),
         ("HNSW16", 1_000_000, 100, "HNSW16", 100),
         ("SQ8", 10, 100, "SQ8", 104),
+        ("IVF64,Flat", 0, 100, "Flat", 100),
     ],
 )
 def test_auto_follows_the_size_and_quantisers_get_multiples_of_eight(
@@ -61,6 +63,23 @@ def test_small_channels_are_exact(num_rows: int, engine: str) -> None:
     assert built.index.exact
     assert built.index.num_rows == built.entry.num_rows == num_rows
     assert built.recall_at_10 == (None if num_rows < 2 else 1.0)
+
+
+@pytest.mark.parametrize("num_rows", [100, 600])
+def test_a_named_factory_is_trained_with_few_rows_too(num_rows: int) -> None:
+    vectors = random_vectors(num_rows, 32).astype(np.float16)
+    built = build_index(vectors, "words", IndexConfig(factory="IVF4,Flat"))
+    assert (built.entry.factory, built.recall_at_10) == ("IVF4,Flat", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [("IVF256,Flat", "100 segments are too few to train 'IVF256,Flat'"), ("nonsense", "nonsense")],
+)
+def test_a_factory_that_cannot_be_made_is_named(factory: str, message: str) -> None:
+    vectors = random_vectors(100, 32).astype(np.float16)
+    with pytest.raises(ConfigError, match=message):
+        build_index(vectors, "words", IndexConfig(factory=factory))
 
 
 def test_graphs_are_tuned_by_their_width() -> None:

@@ -154,6 +154,20 @@ def test_equal_content_is_found_for_reuse(catalog: Catalog) -> None:
     assert catalog.reusable(source.source_sha256, source.segmentation_id, source.encoder_id) is None
 
 
+def test_an_item_is_found_by_its_content(catalog: Catalog) -> None:
+    write = write_of("a")
+    sha256 = write.item.content_sha256
+    measured = replace(write.item, duration_seconds=4.5)
+    encoded = replace(write.channels[0], source_sha256=sha256)
+    catalog.write(COLLECTION, [ItemWrite(measured, (encoded,))])
+    found = catalog.item_of_content(sha256)
+    assert found is not None
+    assert (found.item_id, found.duration_seconds) == ("a", 4.5)
+    assert catalog.item_of_content("0" * 64) is None
+    catalog.delete(COLLECTION, ["a"])
+    assert catalog.item_of_content(sha256) is None
+
+
 def test_failures_are_counted_in_a_row_and_leave_when_they_succeed(catalog: Catalog) -> None:
     bad = Outcome("/media/x", "x", "failed", "truncated", "ends at byte 7")
     for _ in range(3):

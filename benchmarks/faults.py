@@ -14,11 +14,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,15 @@ class Kindred:
 
     def __init__(self, data_dir: Path) -> None:
         self._environment = {**os.environ, "KINDRED_DATA_DIR": str(data_dir)}
+        self._catalog = data_dir / "catalog.sqlite"
+
+    def num_stored(self) -> int:
+        """Return how many items the catalog holds, 0 before there is one."""
+        try:
+            with closing(sqlite3.connect(f"file:{self._catalog}?mode=ro", uri=True)) as catalog:
+                return int(catalog.execute("SELECT count(*) FROM items").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start ``kindred`` in a process group of its own."""
@@ -96,49 +106,87 @@ class Kindred:
             return finished.returncode, {"error": finished.stderr[-2000:]}
 
 
-def kill_series(
+def kill_ingest(
     kindred: Kindred,
-    command: Sequence[str],
+    media: Path,
     *,
+    num_files: int,
     num_kills: int,
-    longest_seconds: float,
     seed: int,
     with_search: bool = True,
 ) -> FaultReport:
-    """Kill ``command`` at random moments and look at what is left each time.
+    """Kill an ingest again and again while it works, each time further on.
+
+    The first kills strike while models are still loading; the others shortly after a random number
+    of items is stored, so that the run is between, before or inside its transactions.
 
     Args:
         kindred: which data folder.
-        command: arguments of ``kindred``.
+        media: the folder to ingest.
+        num_files: how many files it holds.
         num_kills: how many times.
-        longest_seconds: kills come between 0.3 s and this long after the start.
         seed: of the moments.
         with_search: also ask a search each time (it loads a model: some seconds).
     """
-    report = FaultReport(" ".join(command[:1]))
+    report = FaultReport("ingest")
     moments = random.Random(seed)
-    for _ in range(num_kills):
-        process = kindred.start(*command)
-        time.sleep(moments.uniform(0.3, longest_seconds))
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            report.num_kills += 1
-        else:
-            report.num_finished_before_kill += 1
-        process.wait()
-        code, state = kindred.answer("status")
-        if code != 0:
-            report.problems.append(f"status exited with {code}: {state}")
-            continue
-        report.items_after_kills.append(state["items"])
-        if with_search:
-            code, found = kindred.answer("search", QUERY)
-            if code != 0:
-                report.problems.append(f"search exited with {code}: {found}")
-    shrunk = sorted(report.items_after_kills) != report.items_after_kills
-    if shrunk:
+    num_early = max(1, num_kills // 4)
+    targets = sorted(moments.sample(range(1, num_files), num_kills - num_early))
+    for target in [0] * num_early + targets:
+        process = kindred.start("ingest", str(media))
+        if target == 0:
+            time.sleep(moments.uniform(0.3, 6.0))
+        while process.poll() is None and kindred.num_stored() < target:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, 0.3))
+        _kill(process, report)
+        _look(kindred, report, with_search=with_search)
+    if sorted(report.items_after_kills) != report.items_after_kills:
         report.problems.append(f"items were lost: {report.items_after_kills}")
     return report
+
+
+def kill_reindex(
+    kindred: Kindred, *, num_kills: int, seed: int, with_search: bool = True
+) -> FaultReport:
+    """Kill a reindex at random moments; runs that end before their kill are repeated."""
+    report = FaultReport("reindex")
+    moments = random.Random(seed)
+    started = time.monotonic()
+    code, finished = kindred.answer("reindex")
+    whole_seconds = time.monotonic() - started
+    if code != 0:
+        report.problems.append(f"reindex exited with {code}: {finished}")
+    while report.num_kills < num_kills and report.num_finished_before_kill < 3 * num_kills:
+        process = kindred.start("reindex")
+        time.sleep(moments.uniform(0.2, 1.0) * whole_seconds)
+        _kill(process, report)
+        _look(kindred, report, with_search=with_search)
+    if len(set(report.items_after_kills)) > 1:
+        report.problems.append(f"items came or went: {report.items_after_kills}")
+    return report
+
+
+def _kill(process: subprocess.Popen[bytes], report: FaultReport) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        report.num_kills += 1
+    else:
+        report.num_finished_before_kill += 1
+    process.wait()
+
+
+def _look(kindred: Kindred, report: FaultReport, *, with_search: bool) -> None:
+    """Ask `status` and `search` in fresh processes and note what is wrong."""
+    code, state = kindred.answer("status")
+    if code != 0:
+        report.problems.append(f"status exited with {code}: {state}")
+        return
+    report.items_after_kills.append(state["items"])
+    if with_search:
+        code, found = kindred.answer("search", QUERY)
+        if code != 0:
+            report.problems.append(f"search exited with {code}: {found}")
 
 
 def check_complete(kindred: Kindred, folder: Path, num_files: int) -> list[str]:
@@ -167,21 +215,11 @@ def main() -> int:
         media = Path(scratch) / "media"
         num_files = make_media(media, num_pictures=options.pictures, num_texts=options.texts)
         kindred = Kindred(Path(scratch) / "data")
-        ingest = kill_series(
-            kindred,
-            ["ingest", str(media)],
-            num_kills=options.kills,
-            longest_seconds=20.0,
-            seed=options.seed,
+        ingest = kill_ingest(
+            kindred, media, num_files=num_files, num_kills=options.kills, seed=options.seed
         )
         ingest.problems += check_complete(kindred, media, num_files)
-        reindex = kill_series(
-            kindred,
-            ["reindex"],
-            num_kills=options.kills,
-            longest_seconds=3.0,
-            seed=options.seed + 1,
-        )
+        reindex = kill_reindex(kindred, num_kills=options.kills, seed=options.seed + 1)
         reindex.problems += check_complete(kindred, media, num_files)
     reports = [ingest, reindex]
     print(json.dumps([report.as_json() for report in reports], indent=2))

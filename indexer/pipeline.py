@@ -18,8 +18,9 @@ from indexer.catalog.records import Outcome
 from indexer.config import CollectionConfig
 from indexer.decode_ahead import DecodeAhead
 from indexer.errors import MassDeleteRefused
+from indexer.known_files import KnownFiles
 from indexer.outcomes import IngestSummary
-from indexer.plan import KnownFiles, Planner
+from indexer.plan import Planner
 from indexer.runners.local import LocalRunner
 from indexer.walk import FoundFile, find_files, is_gone
 
@@ -101,6 +102,7 @@ def ingest(
     summary = IngestSummary(planned=len(files))
     on_progress(summary)
     known = KnownFiles.load(catalog, config.name)
+    known.look_for_exchanges(files)
     planner = Planner(catalog, config, identities, known, attribute_file)
     with DecodeSandbox(options.limits, num_workers=options.num_decode_workers) as sandbox:
         runner = LocalRunner(catalog, config.name, run_id, loader, summary, on_progress)

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from itertools import takewhile
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from encoders.config import EncoderConfig, SegmentsConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Medium
-from encoders.media.item import item_id_for
 from encoders.media.rejection import MediaRejected
 from encoders.media.segmentation import segmentation_id
 from encoders.media.sniff import sniff
@@ -28,7 +24,8 @@ from indexer.attributes import AttributeFile, read_sidecar, typed_attributes
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.config import ChannelConfig, CollectionConfig
-from indexer.walk import FoundFile, is_gone
+from indexer.known_files import KnownFiles, content_sha256, is_untouched
+from indexer.walk import FoundFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,70 +77,6 @@ class Skipped:
     detail: str
 
 
-@dataclass(slots=True)
-class KnownFiles:
-    """What the catalog held when the run began."""
-
-    by_location: dict[str, KnownItem] = field(default_factory=dict)
-    by_content: dict[str, list[KnownItem]] = field(default_factory=lambda: defaultdict(list))
-    item_ids: set[str] = field(default_factory=set)
-    """Ids in use, those given in this run included."""
-
-    taken: set[str] = field(default_factory=set)
-    """Ids that a moved file has been given in this run."""
-
-    _gone: dict[str, list[KnownItem]] = field(default_factory=dict)
-    """For each content asked about, the items whose file is gone; looked up once."""
-
-    @classmethod
-    def load(cls, catalog: Catalog, collection: str) -> KnownFiles:
-        """Read the items of a collection."""
-        known = cls()
-        for entry in catalog.known_items(collection):
-            known.by_location[entry.item.location] = entry
-            known.by_content[entry.item.content_sha256].append(entry)
-            known.item_ids.add(entry.item.item_id)
-        return known
-
-    def moved_from(self, found: FoundFile, content_sha256: str) -> KnownItem | None:
-        """Return the item that lay elsewhere with this content and whose file is gone."""
-        if content_sha256 not in self._gone:
-            twins = self.by_content.get(content_sha256, ())
-            self._gone[content_sha256] = [e for e in twins if is_gone(e.item.location)]
-        gone = self._gone[content_sha256]
-        if not gone:
-            return None
-        # Of several twins the one that lay most alike: a renamed folder keeps them apart.
-        best = max(gone, key=lambda entry: _common_end(Path(entry.item.location), found.path))
-        gone.remove(best)
-        self.taken.add(best.item.item_id)
-        return best
-
-    def new_id(self, found: FoundFile) -> str:
-        """Return an id for a file that is not known.
-
-        A moved item takes its id along, so the one that belongs to this place may be in use.
-        """
-        item_id = item_id_for(found.source, found.relative_path)
-        number = 1
-        while item_id in self.item_ids:
-            number += 1
-            item_id = item_id_for(found.source, f"{found.relative_path}\0{number}")
-        self.item_ids.add(item_id)
-        return item_id
-
-    def missing_under(self, sources: set[str], seen: set[str]) -> list[str]:
-        """Return the ids of items below ``sources`` whose file was neither seen nor is there."""
-        return [
-            entry.item.item_id
-            for location, entry in self.by_location.items()
-            if location not in seen
-            and entry.item.item_id not in self.taken
-            and any(Path(location).is_relative_to(source) for source in sources)
-            and is_gone(location)
-        ]
-
-
 class Planner:
     """Turns found files into planned items."""
 
@@ -169,11 +102,8 @@ class Planner:
             AttributesError: its attributes do not fit the schema.
         """
         stat = _stat(found)
-        known = self._known.by_location.get(found.location)
-        if known and (known.item.size_bytes, known.item.mtime_ns) == (
-            stat.st_size,
-            stat.st_mtime_ns,
-        ):
+        known = self._known.at(found.location)
+        if known and is_untouched(known, found.path):
             medium, format_, sha256 = (
                 known.item.medium,
                 known.item.format,
@@ -182,11 +112,11 @@ class Planner:
         else:
             sniffed = sniff(found.path)
             medium, format_ = sniffed.medium, sniffed.format
-            sha256 = content_sha256(found.path)
+            sha256 = self._known.sha256_of.get(found.location) or content_sha256(found.path)
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)
-        attributes = self._attributes(found, item_id)
+        attributes = self._attributes(found, item_id, before)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
@@ -196,12 +126,17 @@ class Planner:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
         return self._planned(item, wanted, before, moved is not None)
 
-    def _attributes(self, found: FoundFile, item_id: str) -> dict[str, object]:
+    def _attributes(
+        self, found: FoundFile, item_id: str, before: KnownItem | None
+    ) -> dict[str, object]:
         values: dict[str, Any] = {}
         if found.sidecar is not None:
             values.update(read_sidecar(found.sidecar))
         if self._attribute_file is not None:
             values.update(self._attribute_file.get(item_id, found.relative_path, found.location))
+        elif found.sidecar is None and before is not None:
+            # A nightly run that is not given the attribute file again must not forget it.
+            return dict(before.item.attributes)
         return typed_attributes(values, self._config.attributes, origin=found.relative_path)
 
     def _record(
@@ -318,12 +253,6 @@ def _differs(item: ItemRecord, stored: ItemRecord) -> bool:
     )
 
 
-def _common_end(left: Path, right: Path) -> int:
-    """Return how many of the last parts of two paths are equal."""
-    pairs = zip(reversed(left.parts), reversed(right.parts), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
 def fields_text(attributes: Mapping[str, object], channel: ChannelConfig) -> str:
     """Return the words of a channel over attributes, or an empty string when there are none."""
     parts: list[str] = []
@@ -339,21 +268,6 @@ def fields_text(attributes: Mapping[str, object], channel: ChannelConfig) -> str
 def text_sha256(text: str) -> str:
     """Return the sha256 of a text's UTF-8 bytes, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def content_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hex.
-
-    Raises:
-        MediaRejected: the file vanished or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise MediaRejected("vanished", "the file was there when the run began") from error
-    except OSError as error:
-        raise MediaRejected("unreadable", str(error)) from error
 
 
 def _stat(found: FoundFile) -> os.stat_result:

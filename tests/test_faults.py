@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import Kindred, check_complete, kill_series, make_media
+from benchmarks.faults import Kindred, check_complete, kill_ingest, kill_reindex, make_media
 from encoders.weights import ModelFolder
 
 pytestmark = pytest.mark.weights
@@ -20,15 +20,14 @@ def test_killed_runs_lose_nothing_and_a_rerun_completes(
     media = tmp_path / "media"
     num_files = make_media(media, num_pictures=60, num_texts=20)
     kindred = Kindred(tmp_path / "data")
-    killed = kill_series(
-        kindred, ["ingest", str(media)], num_kills=3, longest_seconds=9.0, seed=4, with_search=False
+    killed = kill_ingest(
+        kindred, media, num_files=num_files, num_kills=3, seed=4, with_search=False
     )
-    assert killed.num_kills > 0
+    assert killed.num_kills == 3
     assert killed.problems == []
     assert check_complete(kindred, media, num_files) == []
-    killed = kill_series(
-        kindred, ["reindex"], num_kills=3, longest_seconds=1.5, seed=5, with_search=False
-    )
+    killed = kill_reindex(kindred, num_kills=3, seed=5, with_search=False)
+    assert killed.num_kills == 3
     assert killed.problems == []
     assert check_complete(kindred, media, num_files) == []
     code, found = kindred.answer("search", "a red picture")

@@ -118,6 +118,46 @@ def test_renamed_files_keep_their_ids_and_call_no_encoder(media: Path, catalog: 
     assert len(after) == len(before)
 
 
+def test_files_that_change_places_keep_their_ids_and_call_no_encoder(
+    media: Path, catalog: Catalog
+) -> None:
+    """1, 2, 3 become 2, 3, 4, and two others swap: no place is left empty."""
+    run(media, catalog)
+    before = {e.item.content_sha256: e.item.item_id for e in catalog.known_items(CONFIG.name)}
+    for number in (3, 2, 1):
+        (media / f"picture-{number}.png").rename(media / f"picture-{number + 10}.png")
+    (media / "picture-4.png").rename(media / "picture-1.png")
+    for number in (3, 2, 1):
+        (media / f"picture-{number + 10}.png").rename(media / f"picture-{number + 1}.png")
+    (media / "deep" / "long.flac").rename(media / "other")
+    (media / "deep" / "short.wav").rename(media / "deep" / "long.flac")
+    (media / "other").rename(media / "deep" / "short.wav")
+    summary, loader = run(media, catalog)
+    after = {e.item.content_sha256: e.item.item_id for e in catalog.known_items(CONFIG.name)}
+    assert after == before
+    assert not loader.calls
+    assert summary.counts["moved"] == 6
+    summary, loader = run(media, catalog)
+    assert summary.counts["unchanged"] == summary.planned
+
+
+def test_attributes_from_a_file_stay_when_a_later_run_is_not_given_it(
+    media: Path, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("path,title\nstory.txt,A long story\n")
+    run(media, catalog, attributes=rows)
+    summary, loader = run(media, catalog)
+    assert summary.counts["unchanged"] == summary.planned
+    assert not loader.calls
+    stored = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
+    assert stored["story.txt"].item.attributes == {"title": "A long story"}
+    rows.write_text("path,title\nother.txt,Another\n")
+    run(media, catalog, attributes=rows)
+    stored = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
+    assert stored["story.txt"].item.attributes == {}
+
+
 def test_a_copy_gets_its_own_rows_without_an_encoder_call(media: Path, catalog: Catalog) -> None:
     run(media, catalog)
     shutil.copy(media / "picture-1.png", media / "twin.png")

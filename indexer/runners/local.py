@@ -15,7 +15,8 @@ from encoders.loading import EncoderLoader
 from encoders.space import Vectors
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
-from indexer.decode_ahead import DecodeAhead, Job, Piece, Sealed, Settled, failed_outcome
+from indexer.decode_ahead import DecodeAhead
+from indexer.jobs import Job, Piece, Sealed, Settled, failed_outcome
 from indexer.outcomes import IngestSummary
 from indexer.plan import ChannelTask
 

@@ -17,12 +17,15 @@ from encoders.media.segmentation import window_ranges
 from indexer.catalog.catalog import Catalog
 from indexer.config import load_collection
 from indexer.data_dir import DataDir
-from indexer.decode_ahead import DecodeAhead, Message, Piece, Sealed, Settled, stretches
+from indexer.decode_ahead import DecodeAhead
+from indexer.jobs import Message, Piece, Sealed, Settled
+from indexer.known_files import KnownFiles
+from indexer.pieces import stretches
 from indexer.pipeline import channel_identities
-from indexer.plan import KnownFiles, Planner
+from indexer.plan import Planner
 from indexer.walk import find_files
 from tests.indexer.fakes import FakeLoader
-from tests.indexer.test_pipeline import write_sound
+from tests.indexer.small_media import write_sound
 
 CONFIG = load_collection("starter")
 RATE_HZ = 16_000

@@ -142,7 +142,7 @@ def test_whatever_ends_the_thread_ends_the_run(
     def broken(*args: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("indexer.decode_ahead.passages", broken)
+    monkeypatch.setattr("indexer.pieces.passages", broken)
     sandbox = NoSandbox()
     sandbox.blocks = ("words",)
     with pytest.raises(ZeroDivisionError):

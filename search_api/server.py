@@ -93,6 +93,7 @@ def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> E
         channels=channels,
         models_dir=str(settings.models.root),
         num_threads=settings.encoder_threads,
+        device=settings.encoder_device,
         max_waiting=settings.max_waiting_encodes,
     )
 

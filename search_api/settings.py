@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     encoder_threads: Positive = 1
     """Threads that the models may use for one batch."""
 
+    encoder_device: str = "cpu"
+    """``cpu``, ``cuda:N``, or ``auto`` for the first CUDA device if there is one."""
+
     text_seconds: Seconds = 10.0
     """How long a question in words may take in the encoder process."""
 

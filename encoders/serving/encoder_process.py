@@ -62,6 +62,7 @@ class EncoderProcessConfig(msgspec.Struct, frozen=True, kw_only=True):
     channels: dict[str, PlannedChannel]
     models_dir: str
     num_threads: int = 1
+    device: str = "cpu"
     max_waiting: int = 256
 
 
@@ -257,7 +258,9 @@ def main(arguments: Sequence[str]) -> int:
     configure_logs()
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=EncoderProcessConfig)
     exit_with_parent()
-    loader = EncoderLoader(ModelFolder(Path(config.models_dir)), num_threads=config.num_threads)
+    loader = EncoderLoader(
+        ModelFolder(Path(config.models_dir)), num_threads=config.num_threads, device=config.device
+    )
 
     try:
         asyncio.run(

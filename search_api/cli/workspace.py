@@ -96,5 +96,9 @@ def open_workspace(collection: str) -> Iterator[Workspace]:
     config = load_collection(collection)
     data_dir = DataDir.from_environment()
     with Catalog.open(data_dir) as catalog:
-        loader = EncoderLoader(ModelFolder.from_environment(), num_threads=encode_threads())
+        loader = EncoderLoader(
+            ModelFolder.from_environment(),
+            num_threads=encode_threads(),
+            device=os.environ.get("KINDRED_ENCODER_DEVICE") or "cpu",
+        )
         yield Workspace(data_dir, config, catalog, loader)

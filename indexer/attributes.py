@@ -193,8 +193,8 @@ class AttributeFile:
             else:
                 self._by_path[Path(str(row[key])).as_posix()] = values
 
-    def get(self, item_id: str, relative_path: str, location: str) -> dict[str, Any]:
-        """Return the row of an item, or an empty mapping."""
+    def get(self, item_id: str, relative_path: str, location: str) -> dict[str, Any] | None:
+        """Return the row of an item, ``None`` if there is none."""
         for table, key in (
             (self._by_item_id, item_id),
             (self._by_path, relative_path),
@@ -203,7 +203,7 @@ class AttributeFile:
             if key in table:
                 self._used.add(id(table[key]))
                 return table[key]
-        return {}
+        return None
 
     @property
     def num_unused(self) -> int:

@@ -27,7 +27,7 @@ from indexer.walk import FoundFile, find_files, is_gone
 MASS_DELETE_SHARE = 0.3
 """A pruning run that would remove more than this share of what it knows is refused."""
 
-MASS_DELETE_FLOOR = 20
+MASS_DELETE_FLOOR = 5
 """Removing up to this many items is never called a mass delete."""
 
 
@@ -142,11 +142,12 @@ def _forget_or_prune(
         return
     num_known = len(known.by_location)
     too_many = len(missing) > max(MASS_DELETE_FLOOR, MASS_DELETE_SHARE * num_known)
-    if too_many and not options.force:
+    # A folder without a single file is a share that is not mounted more often than a clean-up.
+    if missing and (too_many or not files) and not options.force:
         raise MassDeleteRefused(
-            f"--prune would remove {len(missing)} of {num_known} items, more than "
-            f"{MASS_DELETE_SHARE:.0%}; everything else was ingested. If the removal is meant, "
-            "add --force",
+            f"--prune would remove {len(missing)} of {num_known} items; more than "
+            f"{MASS_DELETE_SHARE:.0%}, or all of a folder, is not removed unasked. Everything else "
+            "was ingested. If the removal is meant, add --force",
             would_remove=len(missing),
             known=num_known,
         )

@@ -129,14 +129,15 @@ class Planner:
     def _attributes(
         self, found: FoundFile, item_id: str, before: KnownItem | None
     ) -> dict[str, object]:
-        values: dict[str, Any] = {}
-        if found.sidecar is not None:
-            values.update(read_sidecar(found.sidecar))
+        row = None
         if self._attribute_file is not None:
-            values.update(self._attribute_file.get(item_id, found.relative_path, found.location))
-        elif found.sidecar is None and before is not None:
-            # A nightly run that is not given the attribute file again must not forget it.
+            row = self._attribute_file.get(item_id, found.relative_path, found.location)
+        if row is None and found.sidecar is None and before is not None:
+            # A nightly run that is given no attribute file, or a file about other items, must not
+            # forget what an earlier one said.
             return dict(before.item.attributes)
+        values: dict[str, Any] = read_sidecar(found.sidecar) if found.sidecar else {}
+        values.update(row or {})
         return typed_attributes(values, self._config.attributes, origin=found.relative_path)
 
     def _record(
@@ -279,6 +280,8 @@ def _stat(found: FoundFile) -> os.stat_result:
     except UnicodeEncodeError as error:
         raise MediaRejected("unreadable", "the file name is not UTF-8; rename the file") from error
     except FileNotFoundError as error:
+        if found.path.is_symlink():
+            raise MediaRejected("unreadable", "a link to a file that is not there") from error
         raise MediaRejected("vanished", "the file was there when the run began") from error
     except OSError as error:
         raise MediaRejected("unreadable", str(error)) from error

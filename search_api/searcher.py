@@ -99,6 +99,9 @@ class Searcher:
         channels = self._selected_channels(options)
         self._parsed_filter(options)
         view = self._view_of()
+        if options.channels is None:
+            # Fused by rank, a few titled items would stand before the same content without a title.
+            channels = [name for name in channels if not self._is_about(name)]
         found = await self._query_encoder.encode_file(path, channels)
         self._askable(channels, found.medium)
         return await self._run(lambda: self._rank(view, found.channels, options, started))
@@ -160,7 +163,7 @@ class Searcher:
             raise ItemNotFound(
                 f"collection {self._config.name} has no item {item_id!r}", item_id=item_id
             )
-        queries = _stored_queries(view, row, channels)
+        queries = self._stored_queries(view, row, channels)
         if not queries:
             raise NoChannel(
                 f"item {item_id!r} has no vectors that the selected channels "
@@ -169,6 +172,36 @@ class Searcher:
                 channels=channels,
             )
         return self._rank(view, queries, request, started, excluded_row=row)
+
+    def _stored_queries(
+        self, view: LiveView, row: int, channels: list[str]
+    ) -> dict[str, ChannelQuery]:
+        """Return, per selected channel, what the item has in that channel's space.
+
+        Content asks for content, and words about an item for words about items.
+        """
+        stored: dict[tuple[str, bool], list[NDArray[np.float32]]] = {}
+        for channel, info in view.channels.items():
+            rows = view.segment_rows(channel, row)
+            if len(rows):
+                chosen = np.asarray(
+                    evenly_spaced(rows.tolist(), MAX_QUERY_SEGMENTS), dtype=np.int64
+                )
+                key = (info.space_id, self._is_about(channel))
+                stored.setdefault(key, []).append(view.vectors(channel, chosen))
+        queries: dict[str, ChannelQuery] = {}
+        for channel in channels:
+            if channel not in view.channels:
+                continue
+            space_id = view.channels[channel].space_id
+            vectors = stored.get((space_id, self._is_about(channel)))
+            if vectors:
+                queries[channel] = ChannelQuery(space_id, np.concatenate(vectors))
+        return queries
+
+    def _is_about(self, channel: str) -> bool:
+        """Tell whether a channel holds words about items instead of their content."""
+        return bool(self._config.channels[channel].fields)
 
     def _rank(
         self,
@@ -216,21 +249,6 @@ class Searcher:
         if wanted is not None:
             masks.append(filter_mask(wanted, view.items))
         return np.logical_and.reduce(masks) if masks else None
-
-
-def _stored_queries(view: LiveView, row: int, channels: list[str]) -> dict[str, ChannelQuery]:
-    """Return, per selected channel, everything the item has in that channel's space."""
-    stored: dict[str, list[NDArray[np.float32]]] = {}
-    for channel, info in view.channels.items():
-        rows = view.segment_rows(channel, row)
-        if len(rows):
-            chosen = np.asarray(evenly_spaced(rows.tolist(), MAX_QUERY_SEGMENTS), dtype=np.int64)
-            stored.setdefault(info.space_id, []).append(view.vectors(channel, chosen))
-    return {
-        channel: ChannelQuery(space_id, np.concatenate(stored[space_id]))
-        for channel in channels
-        if channel in view.channels and (space_id := view.channels[channel].space_id) in stored
-    }
 
 
 def _require_known(

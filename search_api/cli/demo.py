@@ -74,6 +74,10 @@ def demo(folder: Path, host: str, port: int, as_json: bool) -> int:
     if as_json:
         ingested = {**summary.as_json(), "published": report.as_json()}
         output.print_json({"notice": corpus.notice, "ingest": ingested, "answers": answers})
+    click.echo(
+        f"\nTo ask more: export KINDRED_DATA_DIR={os.environ['KINDRED_DATA_DIR']} "
+        f"KINDRED_MODELS_DIR={os.environ['KINDRED_MODELS_DIR']}, then `kindred search …`"
+    )
     if os.environ.get(SERVE_VARIABLE) == "0":
         return 0
     tell("5. Serve")

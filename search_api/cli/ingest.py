@@ -70,6 +70,7 @@ def ingest(
         open_workspace(collection) as work,
         writer_lock(work.data_dir, work.config.name, "kindred ingest"),
     ):
+        require_models(work)
         with output.ingest_progress(quiet=as_json) as on_progress:
             summary = run_ingest(
                 paths, work.catalog, work.config, work.loader, options, on_progress
@@ -99,6 +100,19 @@ def reindex(collection: str, if_changed: bool, force: bool, as_json: bool) -> in
     else:
         click.echo(report.sentence())
     return 0
+
+
+def require_models(work: Workspace) -> None:
+    """Refuse to start when weights that the collection needs are not there.
+
+    Raises:
+        ModelMissing: naming the model and how to fetch it.
+    """
+    from search_api.query_vectors import planned_channels
+    from search_api.server import model_names
+
+    for name in model_names(planned_channels(work.config)):
+        work.loader.models.path(name)
 
 
 def _reindex(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:

@@ -34,7 +34,7 @@ def status(collection: str, as_json: bool) -> int:
         f"{state['failed']} failed, {state['delta']} not yet in an index"
     )
     if snapshot is None:
-        click.echo("no snapshot yet; `kindred reindex` makes one")
+        click.echo("no snapshot yet; `kindred ingest PATH…` makes one")
         return 0
     click.echo(
         f"snapshot {snapshot['id']} of {snapshot['created']}: {snapshot['segments']} segments, "

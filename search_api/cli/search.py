@@ -117,6 +117,7 @@ def print_hits(answer: SearchResponse) -> None:
         click.echo("nothing found")
         return
     shown = output.table("", "score", "medium", "item", "where", "best moment")
+    shown.columns[3].no_wrap = True  # an id is there to be copied
     for rank, hit in enumerate(answer.hits, 1):
         shown.add_row(
             str(rank), f"{hit.score:.4f}", hit.modality, hit.item_id, hit.location, _best(hit)

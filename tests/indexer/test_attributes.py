@@ -115,7 +115,7 @@ def test_rows_are_found_by_relative_path_absolute_path_and_id(tmp_path: Path, su
     assert rows.get("x", "a/b.png", "/media/a/b.png")["title"] == "relative"
     assert rows.get("x", "c.png", "/media/c.png")["title"] == "absolute"
     assert rows.get("song-1", "d.png", "/media/d.png")["title"] == "by id"
-    assert rows.get("x", "e.png", "/media/e.png") == {}
+    assert rows.get("x", "e.png", "/media/e.png") is None
     assert rows.num_unused == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ def test_attributes_from_a_file_stay_when_a_later_run_is_not_given_it(
     stored = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
     assert stored["story.txt"].item.attributes == {"title": "A long story"}
     rows.write_text("path,title\nother.txt,Another\n")
+    run(media, catalog, attributes=rows)
+    stored = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
+    assert stored["story.txt"].item.attributes == {"title": "A long story"}
+    rows.write_text("path,title\nstory.txt,\n")
     run(media, catalog, attributes=rows)
     stored = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
     assert stored["story.txt"].item.attributes == {}
@@ -115,3 +120,17 @@ def test_a_file_without_a_channel_is_skipped_and_named(media: Path, catalog: Cat
     assert [(Path(s.location).name, s.reason) for s in summary.skipped] == [
         ("clip.mp4", "no_channel")
     ]
+
+
+def test_pruning_a_folder_that_is_empty_is_refused_unless_forced(
+    media: Path, catalog: Catalog
+) -> None:
+    run(media, catalog)
+    num_items = len(ids(catalog))
+    shutil.rmtree(media)
+    media.mkdir()
+    with pytest.raises(MassDeleteRefused, match="add --force"):
+        run(media, catalog, prune=True)
+    assert len(ids(catalog)) == num_items
+    summary, _ = run(media, catalog, prune=True, force=True)
+    assert summary.removed == num_items

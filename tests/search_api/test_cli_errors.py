@@ -165,7 +165,9 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
-import time
+import signal, time
+# A job started in the background of a shell is told to ignore the signal that is tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from search_api.cli import items
 from search_api.cli.main import main
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from encoders.config import EncoderConfig
 from encoders.encoder import EncoderIdentity
 from encoders.loading import EncoderLoader
 from encoders.media.sandbox import DecodeLimits, DecodeSandbox
@@ -55,11 +54,6 @@ def channel_identities(
         ModelMissing: weights are not in the model folder.
     """
     return {name: loader.identify(channel.encoder) for name, channel in config.channels.items()}
-
-
-def channel_encoders(config: CollectionConfig) -> Mapping[str, EncoderConfig]:
-    """Return the encoder configuration of each channel."""
-    return {name: channel.encoder for name, channel in config.channels.items()}
 
 
 def ingest(

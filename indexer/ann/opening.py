@@ -29,13 +29,6 @@ class IndexMismatch(KindredError):
     code = "index_mismatch"
 
 
-def index_files(entry: IndexEntry) -> tuple[str, ...]:
-    """Return the names of the files that an index consists of."""
-    if entry.engine == "exact":
-        return (EXACT_FILE,)
-    return (FAISS_FILE, VECTORS_FILE) if entry.vectors_file else (FAISS_FILE,)
-
-
 def open_index(
     folder: Path, entry: IndexEntry, space_id: str, *, num_threads: int = 1
 ) -> VectorIndex:

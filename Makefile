@@ -9,7 +9,7 @@ SOURCES := encoders indexer search_api benchmarks tests
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: help setup demo test lint types faults bench-memory bench-retrieval clean
+.PHONY: help setup demo test lint types faults bench-memory bench-retrieval bench-speech bench-video clean
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -46,6 +46,12 @@ bench-memory: setup ## Peak memory of a 30-minute and a 3-hour recording.
 
 bench-retrieval: setup ## Measure recall of the starter collection on labelled media.
 	$(BIN)/python -m benchmarks.retrieval
+
+bench-speech: setup ## Measure words -> recording and words -> moment on spoken media.
+	$(BIN)/python -m benchmarks.speech
+
+bench-video: setup ## Measure cuts and text -> moment on generated videos.
+	$(BIN)/python -m benchmarks.video
 
 clean: ## Remove the environment and caches, never data.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -59,6 +59,19 @@ def stamp_sounds(stamps: Path) -> list[CaptionedFile]:
     return list(_captioned(stamps, sounds))
 
 
+def stamp_captions_read_aloud(stamps: Path) -> list[CaptionedFile]:
+    """Return the captions of Tux Paint's stamps that somebody reads aloud in English.
+
+    ``NAME_desc.ogg`` says what ``NAME.txt`` does, mostly without its article; other languages have
+    their code in the name.
+    """
+    return [
+        CaptionedFile(path, caption, path.parent.relative_to(stamps).as_posix())
+        for path in sorted(stamps.rglob("*_desc.ogg"))
+        if (caption := caption_of(path.with_name(path.name.removesuffix("_desc.ogg") + ".png")))
+    ]
+
+
 def scratch_sounds(sounds: Path) -> list[CaptionedFile]:
     """Return Scratch's sounds, each labelled by its file name, in order of path.
 

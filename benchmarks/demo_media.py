@@ -1,13 +1,15 @@
 """The demo's folder: what is copied into it, and what is asked of it.
 
 Pictures and sounds are copied bare, without the captions that lie beside them in their package:
-what the answers show was recognised. The texts are lists of the same package's captions by theme.
+what the answers show was recognised. The texts are lists of the same package's captions by theme;
+recordings and videos are made of the same package's sounds, spoken captions and pictures.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -22,9 +24,26 @@ from benchmarks.captioned_media import (
     stamp_pictures,
     stamp_sounds,
 )
+from benchmarks.demo_recordings import write_recordings
+from benchmarks.moment_videos import write_stamp_video
 from encoders.media.content import Medium
 
 NUM_PICTURES = 200
+
+VIDEOS: Mapping[str, tuple[str, ...]] = {
+    "concert": ("hobbies/music/string/violin.png", "hobbies/music/percussion/drumkit.png",
+                "hobbies/music/brass/trumpet.png", "hobbies/music/string/guitar_electric.png"),
+    "morning-in-town": ("vehicles/emergency/firetruck.png", "vehicles/auto/sportscar2.png",
+                        "vehicles/flight/planes/747.png", "hobbies/camera_35mm.png"),
+    "savanna": ("animals/mammals/elephant.png", "animals/mammals/cats/lion.png",
+                "animals/mammals/equines/zebra.png", "animals/mammals/giraffe.png"),
+    "night-in-the-woods": ("animals/birds/owl.png", "animals/amphibians/frog.png",
+                           "animals/mammals/dogs/fox.png", "animals/insects/bee.png"),
+    "kitchen-table": ("food/fruit/banana.png", "food/pizza.png", "household/dishes/teapot.png",
+                      "food/fruit/strawberry.png"),
+}  # fmt: skip
+"""For each video of the demo the stamps that it shows, one after the other."""
+
 SAMPLE_RATE_HZ = 16_000
 
 
@@ -42,6 +61,9 @@ class DemoQuestion:
 
     file: Path | None = None
     """Not among the ingested files."""
+
+    channel: str | None = None
+    """The channel to search, where the question is about one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +108,26 @@ def package_demo(target: Path, stamps: Path, scratch: Path) -> DemoCorpus:
     for each in effects:
         _copy(each.path, library / "sounds/scratch" / each.group / each.path.name)
     num_texts = _write_themes(stamps, library / "texts")
+    recordings = write_recordings(stamps, library / "recordings")
+    videos = _write_videos(stamps, library / "videos")
     notice = (
         f"{len(pictures)} pictures, {len(sounds) + len(effects)} sounds and {num_texts} texts from "
         "Debian's tuxpaint-stamps-default and scratch packages. Pictures and sounds come without "
-        "their captions; the texts list captions by theme."
+        f"their captions; the texts list captions by theme. {len(recordings)} recordings are "
+        f"spliced from sounds and spoken captions, {len(videos)} videos from pictures and sounds."
     )
     questions = (
         DemoQuestion("text -> image", "image", text="a penguin"),
         DemoQuestion("text -> image", "image", text="a guitar"),
         DemoQuestion("text -> sound", "audio", text="a rooster crowing on the farm"),
         DemoQuestion("text -> sound", "audio", text="a cat meowing"),
+        DemoQuestion("text -> speech", "audio", text="an elephant", channel="speech"),
+        DemoQuestion("text -> speech", "audio", text="a penguin", channel="speech"),
+        DemoQuestion("text -> video", "video", text="a violin", channel="frames"),
+        DemoQuestion("text -> video", "video", text="a fire engine", channel="frames"),
         DemoQuestion("text -> text", "text", text="planets and rockets"),
         DemoQuestion("image -> image", "image", file=truck),
+        DemoQuestion("image -> video", "video", file=owl, channel="frames"),
         DemoQuestion("sound -> sound", "audio", file=laugh),
         DemoQuestion("image -> text", "text", file=owl),
     )
@@ -139,13 +169,16 @@ def bundled_demo(target: Path, reason: str) -> DemoCorpus:
     texts = _bundled_texts()
     for path in texts:
         _copy(path, library / "texts" / f"{path.stem}.txt")
+    _write_video(library / "videos" / "slides.mp4", [path for _, path in pictures[:4]], 5)
     notice = (
         f"No Debian packages here ({reason}). The demo makes do with {len(pictures)} pictures and "
-        f"{len(texts)} texts that come with Python packages and {len(sounds)} generated sounds."
+        f"{len(texts)} texts that come with Python packages, {len(sounds)} generated sounds and a "
+        "video of some of the pictures. Nobody speaks in any of them."
     )
     questions = (
         DemoQuestion("text -> image", "image", text="a flower"),
         DemoQuestion("text -> sound", "audio", text="hissing noise"),
+        DemoQuestion("text -> video", "video", text="a flower", channel="frames"),
         DemoQuestion("text -> text", "text", text="flowers measured by botanists"),
         DemoQuestion("image -> image", "image", file=asked_picture),
         DemoQuestion("sound -> sound", "audio", file=hum),
@@ -181,6 +214,23 @@ def _write_themes(stamps: Path, folder: Path) -> int:
         lines = [f"# {' / '.join(theme.parts)}", "", *(f"- {caption}" for caption in captions)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(themes)
+
+
+def _write_videos(stamps: Path, folder: Path) -> list[Path]:
+    """Write a short video for each list of `VIDEOS` and return their paths."""
+    return [
+        _write_video(folder / f"{name}.mp4", [stamps / each for each in shown], seed)
+        for seed, (name, shown) in enumerate(VIDEOS.items())
+    ]
+
+
+def _write_video(path: Path, pictures: list[Path], seed: int) -> Path:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
+        write_stamp_video(partial, pictures, np.random.default_rng(seed))
+        partial.rename(path)
+    return path
 
 
 def _bundled_pictures() -> list[tuple[str, Path]]:

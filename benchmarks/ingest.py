@@ -3,7 +3,8 @@
     python -m benchmarks.ingest
 
 Ingests a generated FLAC of 30 minutes and one of 3 hours, each into an empty data folder, and
-reports the peak of the summed proportional set size (PSS) over the whole process tree.
+reports the peak of the summed proportional set size (PSS) over the whole process tree. In a ninth
+of each somebody speaks; one sentence is said once, and it is asked for.
 """
 
 from __future__ import annotations
@@ -21,20 +22,71 @@ from typing import Any
 import numpy as np
 import psutil
 import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from benchmarks.spliced_recordings import SPEECH_LOUDNESS, with_loudness
+from benchmarks.spoken_sentences import SAMPLE_RATE_HZ as SPOKEN_RATE_HZ
+from benchmarks.spoken_sentences import SENTENCES, VOICES, speak
 
 SAMPLE_RATE_HZ = 44_100
 POLL_SECONDS = 0.1
 
+BLOCK_SECONDS = 10
+SPEAKING_BLOCKS = 9
+"""Every ninth block is speech: 20 minutes in 3 hours."""
 
-def write_recording(path: Path, minutes: float, *, seed: int = 3) -> None:
-    """Write a mono FLAC of slowly changing tones with noise."""
+ASKED = SENTENCES[-1]
+ASKED_AT = 0.85
+"""Where in a recording it is said, of its length."""
+
+
+def write_recording(path: Path, minutes: float, *, seed: int = 3) -> float:
+    """Write a mono FLAC of slowly changing tones with noise and speech between them.
+
+    Returns:
+        When `ASKED` is said, in seconds.
+    """
     generator = np.random.default_rng(seed)
+    spoken = {text: _spoken(text, VOICES[n % len(VOICES)]) for n, text in enumerate(SENTENCES)}
+    others = [text for text in SENTENCES if text != ASKED]
+    num_blocks = round(minutes * 60 / BLOCK_SECONDS)
+    asked_block = round(ASKED_AT * num_blocks) // SPEAKING_BLOCKS * SPEAKING_BLOCKS
     with soundfile.SoundFile(path, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16") as file:
-        seconds = np.arange(SAMPLE_RATE_HZ * 10) / SAMPLE_RATE_HZ
-        for _ in range(round(minutes * 6)):
+        seconds = np.arange(SAMPLE_RATE_HZ * BLOCK_SECONDS) / SAMPLE_RATE_HZ
+        for block in range(num_blocks):
             pitch_hz = generator.uniform(80, 2000)
-            tone = 0.3 * np.sin(2 * np.pi * pitch_hz * seconds)
-            file.write((tone + generator.normal(0, 0.02, len(seconds))).astype(np.float32))
+            tone = 0.2 * np.sin(2 * np.pi * pitch_hz * seconds)
+            if block % SPEAKING_BLOCKS == 0:
+                number = block // SPEAKING_BLOCKS
+                said = [spoken[others[(2 * number + n) % len(others)]] for n in range(2)]
+                if block == asked_block:
+                    said = [spoken[ASKED]]
+                speech = np.concatenate(said)[: len(seconds)]
+                tone[:] = 0.0
+                tone[: len(speech)] = speech
+            file.write((tone + generator.normal(0, 0.005, len(seconds))).astype(np.float32))
+    return float(asked_block * BLOCK_SECONDS)
+
+
+def _spoken(text: str, voice: str) -> NDArray[np.float32]:
+    samples = with_loudness(speak(text, voice), SPEECH_LOUDNESS)
+    resampled: NDArray[np.float32] = soxr.resample(samples, SPOKEN_RATE_HZ, SAMPLE_RATE_HZ)
+    return resampled
+
+
+def found_start(data_dir: Path) -> float | None:
+    """Return where a search for `ASKED` says that it is said; ``None`` if it is not found."""
+    command = ["search", ASKED, "--channel", "speech", "--limit", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "search_api.cli", *command],
+        env={**os.environ, "KINDRED_DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hits = json.loads(done.stdout)["hits"]
+    return float(hits[0]["moments"][0]["start_seconds"]) if hits else None
 
 
 def tree_pss_bytes(process: psutil.Process) -> int:
@@ -86,8 +138,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name, minutes in (("short", options.short_minutes), ("long", options.long_minutes)):
             path = Path(scratch) / f"{name}.flac"
-            write_recording(path, minutes)
-            report[name] = {"minutes": minutes, **ingest_peak(path, Path(scratch) / name)}
+            data_dir = Path(scratch) / name
+            said_at = write_recording(path, minutes)
+            report[name] = {"minutes": minutes, **ingest_peak(path, data_dir)}
+            report[name] |= {"asked_for_at": said_at, "found_at": found_start(data_dir)}
     report["long_over_short"] = round(
         report["long"]["peak_pss_mib"] / report["short"]["peak_pss_mib"], 3
     )

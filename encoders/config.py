@@ -48,7 +48,33 @@ class PassageSegments(_Segments, frozen=True, tag="passages"):
             )
 
 
-SegmentsConfig: TypeAlias = WholeSegments | WindowSegments | PassageSegments
+class ShotSegments(_Segments, frozen=True, tag="shots"):
+    """Shots of a video, cut where the picture changes; longer ones are cut again."""
+
+    max_seconds: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10.0
+
+
+class UtteranceSegments(_Segments, frozen=True, tag="utterances"):
+    """What is said in one go, as a recogniser heard it or a transcript file says."""
+
+    max_seconds: Annotated[float, msgspec.Meta(ge=1, le=600)] = 30.0
+
+
+SegmentsConfig: TypeAlias = (
+    WholeSegments | WindowSegments | PassageSegments | ShotSegments | UtteranceSegments
+)
+
+
+class WhisperConfig(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="family", tag="whisper"
+):
+    """Speech recognition with a Whisper model, through faster-whisper."""
+
+    model: str = "base"
+    """``NAME`` for the model that ``kindred models list`` calls ``whisper_NAME``."""
+
+    language: Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}$")] | None = None
+    """ISO 639-1 code of what is spoken; ``None``: detected for each recording."""
 
 
 class _Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="family"):

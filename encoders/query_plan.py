@@ -17,9 +17,19 @@ from encoders.config import (
     PassageSegments,
     SegmentsConfig,
     SentenceConfig,
+    ShotSegments,
+    UtteranceSegments,
 )
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import MEDIA, Medium
+
+_TAKEN_FROM: Mapping[Medium, tuple[Medium, ...]] = {
+    "image": ("image",),
+    "audio": ("audio",),
+    "video": ("image", "audio"),
+    "text": ("text",),
+}
+"""What encoders are given of a question of each medium: a video asks with pictures and sound."""
 
 DEFAULT_PASSAGES = PassageSegments(max_words=120, overlap_words=20)
 """How a text file that asks is cut where no channel of the collection says so."""
@@ -79,7 +89,7 @@ def plan_queries(
     """
     identities = {name: identify(channel.encoder) for name, channel in channels.items()}
     offers = [
-        QuerySource(channel.encoder, identities[name], channel.segments)
+        QuerySource(channel.encoder, identities[name], _cut_of_files(channel.segments))
         # Content channels first: they know how files are cut.
         for name, channel in sorted(channels.items(), key=lambda entry: entry[1].of_fields)
     ]
@@ -94,14 +104,22 @@ def plan_queries(
             fitting = [
                 offer
                 for offer in offers
-                if offer.identity.medium == medium and offer.identity.space_id == own.space_id
+                if offer.identity.medium in _TAKEN_FROM[medium]
+                and offer.identity.space_id == own.space_id
             ]
             fitting.sort(
                 key=lambda offer: (
                     offer.encoder != channel.encoder,
+                    # A video that asks is cut into shots, and only once for all channels.
+                    medium == "video" and not isinstance(offer.segments, ShotSegments),
                     not channel.of_fields and offer.segments != channel.segments,
                 )
             )
             if fitting:
                 sources[medium][name] = fitting[0]
     return QueryPlan(identities=identities, sources=sources)
+
+
+def _cut_of_files(segments: SegmentsConfig) -> SegmentsConfig:
+    """Return how a file that asks is cut: a text that asks a channel of speech is read."""
+    return DEFAULT_PASSAGES if isinstance(segments, UtteranceSegments) else segments

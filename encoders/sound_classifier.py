@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import threading
 from collections.abc import Sequence
 from functools import cached_property
@@ -23,10 +22,10 @@ from encoders.mel_spectrogram import (
     SAMPLE_RATE_HZ,
     log_mel_patches,
 )
+from encoders.onnx_session import open_session
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
 
 PREPROCESSING_VERSION = 1
 """Raised with any change here or in the spectrogram that moves vectors."""
@@ -60,7 +59,11 @@ class SoundClassifier:
 
     def __init__(self, folder: Path, *, num_threads: int = 1) -> None:
         self.class_names = _class_names(folder / "class_map.csv")
-        self._session = _open_session(folder / "model.onnx", num_threads)
+        self._session = open_session(
+            _float_network(folder / "model.onnx").SerializeToString(),
+            num_threads=num_threads,
+            tensors=folder,
+        )
         self._last = LastBatch()
         self._lock = threading.Lock()
 
@@ -151,25 +154,6 @@ def _class_names(path: Path) -> tuple[str, ...]:
             got=len(names),
         )
     return names
-
-
-def _open_session(path: Path, num_threads: int) -> InferenceSession:
-    # Since 1.29 ONNX Runtime reports its use to its maker over the network unless this is set
-    # before it is imported (onnxruntime pull request 27379). Nothing here leaves the machine.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_threads
-    options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the cores from decoding.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(path.parent)
-    )
-    return onnxruntime.InferenceSession(
-        _float_network(path).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
 
 
 def _float_network(path: Path) -> ModelProto:

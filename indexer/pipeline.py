@@ -56,6 +56,19 @@ def channel_identities(
     return {name: loader.identify(channel.encoder) for name, channel in config.channels.items()}
 
 
+def recognizer_ids(config: CollectionConfig, loader: EncoderLoader) -> Mapping[str, str]:
+    """Return which recogniser each channel of speech uses, without loading any weights.
+
+    Raises:
+        ModelMissing: the configuration names a model that does not exist.
+    """
+    return {
+        name: loader.identify_recognizer(channel.recognizer)
+        for name, channel in config.channels.items()
+        if channel.recognizer is not None
+    }
+
+
 def ingest(
     paths: Sequence[Path],
     catalog: Catalog,
@@ -97,10 +110,11 @@ def ingest(
     on_progress(summary)
     known = KnownFiles.load(catalog, config.name)
     known.look_for_exchanges(files)
-    planner = Planner(catalog, config, identities, known, attribute_file)
+    recognizers = recognizer_ids(config, loader)
+    planner = Planner(catalog, config, identities, recognizers, known, attribute_file)
     with DecodeSandbox(options.limits, num_workers=options.num_decode_workers) as sandbox:
         runner = LocalRunner(catalog, config.name, run_id, loader, summary, on_progress)
-        runner.run(DecodeAhead(files, planner, sandbox))
+        runner.run(DecodeAhead(files, planner, sandbox, loader.open_recognizer))
     if attribute_file is not None:
         summary.num_unused_attribute_rows = attribute_file.num_unused
     _forget_or_prune(paths, files, catalog, config, known, summary, options)

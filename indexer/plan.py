@@ -12,9 +12,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from encoders.config import EncoderConfig, SegmentsConfig
+from encoders.config import EncoderConfig, SegmentsConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Medium
 from encoders.media.rejection import MediaRejected
@@ -25,6 +26,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.config import ChannelConfig, CollectionConfig
 from indexer.known_files import KnownFiles, content_sha256, is_untouched
+from indexer.transcript_files import chosen_transcript, is_timed_json
 from indexer.walk import FoundFile
 
 
@@ -40,6 +42,12 @@ class ChannelTask:
     source_sha256: str
     fields_text: str | None = None
     """The words to encode, for channels over attributes; ``None`` where the content is encoded."""
+
+    recognizer: WhisperConfig | None = None
+    """Hears what is said, for channels of speech."""
+
+    transcript: Path | None = None
+    """A file beside the recording that says what is said, so that nobody need listen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,14 @@ class Planner:
         catalog: Catalog,
         config: CollectionConfig,
         identities: Mapping[str, EncoderIdentity],
+        recognizer_ids: Mapping[str, str],
         known: KnownFiles,
         attribute_file: AttributeFile | None = None,
     ) -> None:
         self._catalog = catalog
         self._config = config
         self._identities = identities
+        self._recognizer_ids = recognizer_ids
         self._known = known
         self._attribute_file = attribute_file
 
@@ -116,12 +126,13 @@ class Planner:
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)
+        found = _with_timed_sidecar(found, medium)
         attributes = self._attributes(found, item_id, before)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
             item = replace(item, source=known.item.source, relative_path=known.item.relative_path)
-        wanted = self._wanted(medium, sha256, attributes)
+        wanted = self._wanted(found, medium, sha256, attributes)
         if not wanted:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
         return self._planned(item, wanted, before, moved is not None)
@@ -168,22 +179,31 @@ class Planner:
         )
 
     def _wanted(
-        self, medium: Medium, sha256: str, attributes: Mapping[str, object]
+        self, found: FoundFile, medium: Medium, sha256: str, attributes: Mapping[str, object]
     ) -> list[ChannelTask]:
         tasks = []
         for name, channel in self._config.channels_for(medium).items():
             text = fields_text(attributes, channel) if channel.fields else None
             if text == "":
                 continue
+            transcript = None
+            if channel.recognizer is not None:
+                transcript = chosen_transcript(found.transcripts, channel.recognizer.language)
             tasks.append(
                 ChannelTask(
                     channel=name,
                     encoder=channel.encoder,
                     identity=self._identities[name],
                     segments=channel.segments,
-                    segmentation_id=segmentation_id(channel.segments, fields=channel.fields),
-                    source_sha256=sha256 if text is None else text_sha256(text),
+                    segmentation_id=segmentation_id(
+                        channel.segments,
+                        fields=channel.fields,
+                        recognizer_id=self._recognizer_ids.get(name),
+                    ),
+                    source_sha256=_source_sha256(sha256, text, transcript),
                     fields_text=text,
+                    recognizer=channel.recognizer,
+                    transcript=transcript,
                 )
             )
         return tasks
@@ -225,6 +245,21 @@ class Planner:
             width_px=twin.width_px,
             height_px=twin.height_px,
         )
+
+
+def _with_timed_sidecar(found: FoundFile, medium: Medium) -> FoundFile:
+    """Return a recording whose JSON sidecar turned out to be a transcript with that said."""
+    sidecar = found.sidecar
+    if sidecar is None or medium not in ("audio", "video") or not is_timed_json(sidecar):
+        return found
+    return replace(found, sidecar=None, transcripts=(*found.transcripts, sidecar))
+
+
+def _source_sha256(content: str, fields_text: str | None, transcript: Path | None) -> str:
+    """Return the sha256 of what a channel encodes."""
+    if fields_text is not None:
+        return text_sha256(fields_text)
+    return content if transcript is None else content_sha256(transcript)
 
 
 def _is_stored(task: ChannelTask, stored: Mapping[str, ChannelState]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from indexer.attributes import sidecar_names, sidecar_of
 from indexer.errors import SourceMissing
+from indexer.transcript_files import TRANSCRIPT_SUFFIXES, TranscriptNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class FoundFile:
 
     sidecar: Path | None = None
     """The JSON file beside it that carries its attributes."""
+
+    transcripts: tuple[Path, ...] = ()
+    """Files beside it that say what is said in it, the best name first."""
 
     problem: str | None = None
     """Why it cannot be read, for a folder that could not be looked into."""
@@ -47,9 +52,10 @@ class FoundFile:
 def find_files(paths: Sequence[Path]) -> Iterator[FoundFile]:
     """Yield every file below ``paths`` once, in a stable order.
 
-    Hidden files and folders are passed over, and sidecars are attached to the file they describe
-    instead of being found themselves. Links to folders are not followed: they can form circles. A
-    folder that cannot be read is yielded itself, with its ``problem``, so that it is counted.
+    Hidden files and folders are passed over, and sidecars and transcripts are attached to the file
+    they belong to instead of being found themselves. Links to folders are not followed: they can
+    form circles. A folder that cannot be read is yielded itself, with its ``problem``, so that it
+    is counted.
 
     Args:
         paths: folders, files, or ``@LIST`` files with one path a line.
@@ -98,9 +104,20 @@ def is_gone(location: str) -> bool:
 
 
 def _single(path: Path) -> Iterator[FoundFile]:
-    # Looking for two names, not through the folder: a list may name all of a large folder's files.
+    # Looking for few names, not through the folder: a list may name all of a large folder's files.
     beside = frozenset(name for name in sidecar_names(path) if path.with_name(name).is_file())
-    yield FoundFile(path, os.fspath(path.parent), path.name, sidecar_of(path, beside))
+    similar = [
+        name.name
+        for suffix in TRANSCRIPT_SUFFIXES
+        for name in path.parent.glob(f"{glob.escape(path.stem)}*{suffix}")
+    ]
+    yield FoundFile(
+        path,
+        os.fspath(path.parent),
+        path.name,
+        sidecar_of(path, beside),
+        TranscriptNames(similar).of(path),
+    )
 
 
 def _walk(folder: Path, source: Path) -> Iterator[FoundFile]:
@@ -117,12 +134,18 @@ def _walk(folder: Path, source: Path) -> Iterator[FoundFile]:
         for name in names
         if (sidecar := sidecar_of(folder / name, beside)) is not None
     }
+    transcripts = TranscriptNames(names)
+    attached = {path.name for name in names for path in transcripts.of(folder / name)}
     for name in names:
-        if name in described:
+        if name in described or name in attached:
             continue
         path = folder / name
         yield FoundFile(
-            path, os.fspath(source), path.relative_to(source).as_posix(), sidecar_of(path, beside)
+            path,
+            os.fspath(source),
+            path.relative_to(source).as_posix(),
+            sidecar_of(path, beside),
+            transcripts.of(path),
         )
     for name in folders:
         yield from _walk(folder / name, source)

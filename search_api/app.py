@@ -8,6 +8,7 @@ from importlib import metadata
 from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.types import Message, Scope
@@ -20,8 +21,11 @@ from search_api.routes.health import health_router
 from search_api.routes.items import items_router
 from search_api.routes.operations import operations_router
 from search_api.routes.search import search_router
+from search_api.routes.transcripts import transcripts_router
 from search_api.service import MakeEncoder, SearchService, remote_encoder
 from search_api.settings import Settings, load_worker_settings
+from search_api.web.error_pages import on_unrouted
+from search_api.web.pages import web_router
 
 MULTIPART_OVERHEAD_BYTES = 1_000_000
 """What the form around an uploaded file may take."""
@@ -38,11 +42,18 @@ def create_app(settings: Settings, *, make_encoder: MakeEncoder = remote_encoder
     """
     metrics = Metrics()
     return Litestar(
-        route_handlers=[search_router, items_router, operations_router, health_router],
+        route_handlers=[
+            search_router,
+            items_router,
+            transcripts_router,
+            operations_router,
+            health_router,
+            web_router,
+        ],
         lifespan=[partial(serving, settings=settings, make_encoder=make_encoder, metrics=metrics)],
         dependencies={"service": Provide(provide_service, sync_to_thread=False)},
         middleware=[metrics_middleware(metrics)],
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers={**EXCEPTION_HANDLERS, HTTPException: on_unrouted},
         before_send=[add_security_headers],
         request_max_body_size=settings.max_upload_bytes + MULTIPART_OVERHEAD_BYTES,
         multipart_form_part_limit=MAX_FORM_PARTS,

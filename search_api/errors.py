@@ -47,6 +47,24 @@ class NoThumbnail(KindredError):
     code = "no_thumbnail"
 
 
+class QuestionGone(KindredError):
+    """An uploaded file that asked and is not kept any more."""
+
+    code = "question_gone"
+
+
+class NotPlayable(KindredError):
+    """An item of a medium that nothing plays."""
+
+    code = "not_playable"
+
+
+class NoTranscript(KindredError):
+    """An item in which nobody listened for speech."""
+
+    code = "no_transcript"
+
+
 class UploadTooLarge(KindredError):
     """An uploaded file beyond the limit."""
 

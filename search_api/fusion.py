@@ -1,13 +1,15 @@
-"""Reciprocal rank fusion: one order out of the orders of several channels.
+"""One order out of the orders of several channels.
 
-Cormack, Clarke and Büttcher, *Reciprocal Rank Fusion outperforms Condorcet and individual Rank
-Learning Methods*, SIGIR 2009. Ranks are used instead of scores because cosines of different spaces
-do not share a scale.
+Channels of one space share a scale: there an item counts with its best cosine. Cosines of different
+spaces do not, so the orders of several spaces are joined by reciprocal rank fusion (Cormack, Clarke
+and Büttcher, *Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods*,
+SIGIR 2009). Ranks of channels would not do: the first of five videos would stand beside the first
+of a million pictures, however little it matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 RANK_CONSTANT = 60
@@ -16,7 +18,7 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True, slots=True)
 class RankedItem:
-    """An item in one channel's order."""
+    """An item in the order of a channel or of a space."""
 
     item_row: int
     """Row of the item in the live view."""
@@ -24,7 +26,7 @@ class RankedItem:
     item_id: str
 
     score: float
-    """Cosine of the item's best segment in this channel."""
+    """Cosine of the item's best segment there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +36,40 @@ class FusedItem:
     item_row: int
     item_id: str
     score: float
-    """Sum over channels of ``1 / (RANK_CONSTANT + rank)``, ranks counted from 1."""
+    """Sum over spaces of ``1 / (RANK_CONSTANT + rank)``, ranks counted from 1."""
 
     ranks: Mapping[str, int]
-    """Its rank in each channel that found it."""
+    """Its rank in each space in which it was found."""
 
 
-def fuse_ranks(channels: Mapping[str, Sequence[RankedItem]]) -> list[FusedItem]:
-    """Return every item of ``channels``, best first.
+def merge_channels(channels: Iterable[Sequence[RankedItem]]) -> list[RankedItem]:
+    """Return the items of channels of one space, each with its best cosine, best first.
 
-    Equal sums are ordered by the best cosine in any channel, then by ``item_id``, so that the same
+    Args:
+        channels: the items of each channel, each item at most once in a channel.
+    """
+    best: dict[int, RankedItem] = {}
+    for items in channels:
+        for item in items:
+            if item.item_row not in best or item.score > best[item.item_row].score:
+                best[item.item_row] = item
+    return sorted(best.values(), key=lambda item: (-item.score, item.item_id))
+
+
+def fuse_ranks(spaces: Mapping[str, Sequence[RankedItem]]) -> list[FusedItem]:
+    """Return every item of ``spaces``, best first.
+
+    Equal sums are ordered by the best cosine in any space, then by ``item_id``, so that the same
     data always gives the same order.
 
     Args:
-        channels: for each channel its items, best first, each item at most once.
+        spaces: for each space its items, best first, each item at most once.
     """
     ranks: dict[int, dict[str, int]] = {}
     best: dict[int, RankedItem] = {}
-    for channel, items in channels.items():
+    for space, items in spaces.items():
         for rank, item in enumerate(items, start=1):
-            ranks.setdefault(item.item_row, {})[channel] = rank
+            ranks.setdefault(item.item_row, {})[space] = rank
             known = best.get(item.item_row)
             if known is None or item.score > known.score:
                 best[item.item_row] = item

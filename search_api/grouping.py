@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 MAX_MOMENTS = 3
 """Most moments kept per item and channel."""
 
+WORTH_SHOWING = 0.6
+"""A place that scores less than this share of an item's best in the same channel is not shown:
+every recording has some second that is a little like anything.
+"""
+
 NEAR_PEAK = 0.95
 """A window joins the moment beside it when it scores at least this share of the moment's peak;
 without a bound, an item whose windows all match a little would become one moment of full length.
 """
+
+
+MAX_GAP_SECONDS = 1.0
+"""Between two sentences that are one moment people take a breath; windows and shots adjoin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +102,9 @@ def moments_of(segments: Sequence[SegmentScore]) -> list[SegmentScore]:
 
     Windows that touch or overlap a peak and score nearly as well become one stretch with it;
     weaker windows that overlap a stretch already taken are left out, since they show the same
-    place again::
+    place again, and so are places that match much less than the best one::
 
-        windows   [--0.60--]                       [-0.41-]
+        windows   [--0.60--]                       [-0.41-]     [-0.20-]
                        [--0.61--]
                             [--0.40--]
         moments   [----- 0.61 ---]                 [-0.41-]
@@ -106,6 +115,8 @@ def moments_of(segments: Sequence[SegmentScore]) -> list[SegmentScore]:
     moments: list[SegmentScore] = []
     for peak in segments:
         if len(moments) == MAX_MOMENTS:
+            break
+        if moments and peak.score < WORTH_SHOWING * moments[0].score:
             break
         if any(_overlaps(peak, moment) for moment in moments):
             continue
@@ -119,23 +130,24 @@ def _grown(
     """Widen ``peak`` over the windows beside it that match nearly as well."""
     if peak.start_seconds is None or peak.stop_seconds is None:
         return peak
-    spans = sorted(
-        (segment.start_seconds, segment.stop_seconds)
+    near = sorted(
+        (segment.start_seconds, segment.stop_seconds, segment.text)
         for segment in segments
         if segment.start_seconds is not None
         and segment.stop_seconds is not None
         and (segment is peak or segment.score >= NEAR_PEAK * peak.score)
         and not any(_overlaps(segment, moment) for moment in taken)
     )
-    start, stop = spans[0]
-    for next_start, next_stop in spans[1:]:
-        if next_start <= stop:
+    start, stop, text = near[0]
+    for next_start, next_stop, next_text in near[1:]:
+        if next_start <= stop + MAX_GAP_SECONDS:
             stop = max(stop, next_stop)
+            text = f"{text} {next_text}" if text and next_text else text
         elif start <= peak.start_seconds < stop:
             break
         else:
-            start, stop = next_start, next_stop
-    return SegmentScore(peak.row, peak.score, start, stop, peak.text)
+            start, stop, text = next_start, next_stop, next_text
+    return SegmentScore(peak.row, peak.score, start, stop, text)
 
 
 def _overlaps(segment: SegmentScore, moment: SegmentScore) -> bool:

@@ -41,8 +41,14 @@ def make_hits(
             confidence=None,
             location=record["location"],
             attributes=attributes_of(record),
-            # The channel in which the item stands highest speaks first.
-            moments=sorted(places, key=lambda moment: (item.ranks[moment.channel], -moment.score)),
+            # The space in which the item stands highest speaks first.
+            moments=sorted(
+                places,
+                key=lambda moment: (
+                    item.ranks[view.channels[moment.channel].space_id],
+                    -moment.score,
+                ),
+            ),
         )
         for item, record, places in zip(fused, records, moments, strict=True)
     ]

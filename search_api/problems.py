@@ -22,7 +22,7 @@ from encoders.errors import (
 )
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
-from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable, Overloaded
+from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
 from indexer.live_view import UnknownChannel
 from search_api.errors import (
     InvalidRequest,
@@ -30,7 +30,10 @@ from search_api.errors import (
     MediaGone,
     NoChannel,
     NoThumbnail,
+    NotPlayable,
+    NoTranscript,
     NotReady,
+    QuestionGone,
     UnknownCollection,
     UnknownModality,
     UploadTooLarge,
@@ -51,11 +54,15 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     NoThumbnail: HTTPStatus.NOT_FOUND,
+    NoTranscript: HTTPStatus.NOT_FOUND,
+    NotPlayable: HTTPStatus.NOT_FOUND,
     MediaGone: HTTPStatus.GONE,
+    QuestionGone: HTTPStatus.GONE,
     UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     MediaRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -11,6 +11,8 @@ from encoders.config import EncoderConfig
 from encoders.media.sandbox import DecodeSandbox
 from encoders.query_encoding import ChannelQuery, FileQuery, Loader, encode_file, encode_text
 from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
+from encoders.serving.encoder_process import make_thumbnail
+from encoders.serving.version_maker import VersionMaker, VersionRequest
 from encoders.space import Vectors
 from indexer.config import CollectionConfig
 
@@ -59,6 +61,7 @@ class LocalQueryEncoder:
         self.plan = plan_queries(planned_channels(config), loader.identify)
         self._loader = loader
         self._sandbox = sandbox
+        self._versions = VersionMaker()
 
     async def encode_text(self, text: str, channels: Sequence[str]) -> Mapping[str, ChannelQuery]:
         """See `QueryEncoder.encode_text`."""
@@ -71,12 +74,21 @@ class LocalQueryEncoder:
     async def ping(self) -> None:
         """Encoders of this process are always there."""
 
-    async def thumbnail(self, path: Path, max_side_px: int) -> bytes:
-        """Return a small picture of the file."""
-        return await asyncio.wrap_future(self._sandbox.thumbnail(path, max_side_px=max_side_px))
+    async def thumbnail(
+        self, path: Path, max_side_px: int, *, at_seconds: float | None = None
+    ) -> bytes:
+        """Return a small picture of the file, for videos of the frame at ``at_seconds``."""
+        return await asyncio.wrap_future(
+            make_thumbnail(self._sandbox, path, max_side_px, at_seconds)
+        )
+
+    async def version(self, request: VersionRequest) -> str:
+        """See `VersionMaker.version`."""
+        return await self._versions.version(request)
 
     async def aclose(self) -> None:
-        """Nothing is held beyond the loader and the sandbox, which belong to the caller."""
+        """Stop making versions; the loader and the sandbox belong to the caller."""
+        await self._versions.aclose()
 
     async def _encode(self, config: EncoderConfig, contents: Sequence[Any]) -> Vectors:
         encoder = await asyncio.to_thread(self._loader.open, config)

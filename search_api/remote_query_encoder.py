@@ -18,6 +18,7 @@ from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
     MakeThumbnail,
+    MakeVersion,
     Message,
     Ping,
     Reply,
@@ -26,10 +27,14 @@ from encoders.serving.messages import (
     unpack_error,
     unpack_queries,
 )
+from encoders.serving.version_maker import WAIT_SECONDS, VersionRequest
 
 PING_SECONDS = 2.0
 MIN_RETRY_SECONDS = 0.05
 MAX_RETRY_SECONDS = 1.0
+
+VERSION_SECONDS = WAIT_SECONDS + 5.0
+"""How long the encoder process may take to say at least that a version is being made."""
 
 log = structlog.get_logger("kindred.api")
 
@@ -90,15 +95,37 @@ class RemoteQueryEncoder:
             raise EncoderUnavailable("the encoder process answered without saying what the file is")
         return FileQuery(reply.medium, reply.format, unpack_queries(reply.vectors))
 
-    async def thumbnail(self, path: Path, max_side_px: int) -> bytes:
-        """Return a small picture of the file."""
+    async def thumbnail(
+        self, path: Path, max_side_px: int, *, at_seconds: float | None = None
+    ) -> bytes:
+        """Return a small picture of the file, for videos of the frame at ``at_seconds``."""
         message = MakeThumbnail(
             id=next(self._ids),
             timeout_seconds=self._file_seconds,
             path=str(path),
             max_side_px=max_side_px,
+            at_seconds=at_seconds,
         )
         return (await self._ask(message, self._file_seconds)).data
+
+    async def version(self, request: VersionRequest) -> str:
+        """Return the suffix under which a version that browsers play lies.
+
+        Raises:
+            BeingPrepared, MediaRejected, Overloaded: see `VersionMaker.version`.
+        """
+        message = MakeVersion(
+            id=next(self._ids),
+            timeout_seconds=VERSION_SECONDS,
+            path=str(request.path),
+            size_bytes=request.size_bytes,
+            mtime_ns=request.mtime_ns,
+            target=str(request.target),
+        )
+        reply = await self._ask(message, VERSION_SECONDS)
+        if reply.format is None:
+            raise EncoderUnavailable("the encoder process answered without saying what it made")
+        return reply.format
 
     async def ping(self) -> None:
         """Return when the encoder process answers; raise `EncoderUnavailable` if it does not."""

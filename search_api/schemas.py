@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from encoders.media.content import Medium
+from encoders.media.content import Medium, TranscriptOrigin
 
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 200
@@ -138,6 +138,36 @@ class ItemOut(msgspec.Struct, frozen=True, kw_only=True):
     height_px: int | None
     created_at: str | None
     updated_at: str | None
+
+
+class WordOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A spoken word."""
+
+    text: str
+    start_seconds: float
+    stop_seconds: float
+    probability: float | None
+    """How sure the recogniser was; ``None`` for words out of a transcript file."""
+
+
+class UtteranceOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Something said in one go."""
+
+    text: str
+    start_seconds: float
+    stop_seconds: float
+    words: list[WordOut]
+    """Empty where only the whole utterance is timed."""
+
+
+class TranscriptOut(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /v1/items/{id}/transcript``."""
+
+    language: str | None
+    origin: TranscriptOrigin
+    """``recognized`` by a model, or read from a ``file`` beside the recording."""
+
+    utterances: list[UtteranceOut]
 
 
 class ItemPage(msgspec.Struct, frozen=True, kw_only=True):

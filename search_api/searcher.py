@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -25,7 +26,7 @@ from search_api.errors import (
 )
 from search_api.filter_mask import filter_mask
 from search_api.filters import Filter, filter_fields, parse_filter
-from search_api.fusion import fuse_ranks
+from search_api.fusion import RankedItem, fuse_ranks, merge_channels
 from search_api.hits import make_hits
 from search_api.query_vectors import QueryEncoder
 from search_api.schemas import SearchOptions, SearchRequest, SearchResponse
@@ -88,7 +89,7 @@ class Searcher:
         return await self._run(lambda: self._rank(view, queries, request, started))
 
     async def search_file(self, path: Path, options: SearchOptions) -> SearchResponse:
-        """Answer a question that is a picture, a sound or a text file.
+        """Answer a question that is a picture, sound, video or text file.
 
         Raises:
             MediaRejected: the file cannot be read as media.
@@ -176,10 +177,12 @@ class Searcher:
     def _stored_queries(
         self, view: LiveView, row: int, channels: list[str]
     ) -> dict[str, ChannelQuery]:
-        """Return, per selected channel, what the item has in that channel's space.
+        """Return, per selected channel, what the item has there, or else in that channel's space.
 
-        Content asks for content, and words about an item for words about items.
+        What a video shows asks for what is shown, what is said in it for what is said; where it has
+        nothing of the kind, all its content asks. Words about an item ask for words about items.
         """
+        own: dict[str, NDArray[np.float32]] = {}
         stored: dict[tuple[str, bool], list[NDArray[np.float32]]] = {}
         for channel, info in view.channels.items():
             rows = view.segment_rows(channel, row)
@@ -188,13 +191,18 @@ class Searcher:
                     evenly_spaced(rows.tolist(), MAX_QUERY_SEGMENTS), dtype=np.int64
                 )
                 key = (info.space_id, self._is_about(channel))
-                stored.setdefault(key, []).append(view.vectors(channel, chosen))
+                own[channel] = view.vectors(channel, chosen)
+                stored.setdefault(key, []).append(own[channel])
         queries: dict[str, ChannelQuery] = {}
         for channel in channels:
             if channel not in view.channels:
                 continue
             space_id = view.channels[channel].space_id
-            vectors = stored.get((space_id, self._is_about(channel)))
+            vectors = (
+                [own[channel]]
+                if channel in own
+                else stored.get((space_id, self._is_about(channel)))
+            )
             if vectors:
                 queries[channel] = ChannelQuery(space_id, np.concatenate(vectors))
         return queries
@@ -226,8 +234,11 @@ class Searcher:
             for channel, query in queries.items()
             if channel in view.channels
         }
-        ranked = {channel: answer.items for channel, answer in answers.items()}
-        fused = fuse_ranks(ranked)[: options.limit]
+        by_space: dict[str, list[Sequence[RankedItem]]] = defaultdict(list)
+        for channel, answer in answers.items():
+            by_space[view.channels[channel].space_id].append(answer.items)
+        fused = fuse_ranks({space: merge_channels(found) for space, found in by_space.items()})
+        fused = fused[: options.limit]
         exact = all(view.channels[channel].exact for channel in answers)
         return SearchResponse(
             hits=make_hits(view, fused, answers),

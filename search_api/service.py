@@ -15,13 +15,16 @@ from litestar.params import SkipValidation
 from encoders.errors import KindredError
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
+from encoders.serving.version_maker import VersionRequest
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig, load_collection
 from indexer.live_view import LiveCollection, LiveView
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import NotReady, UnknownCollection
 from search_api.metrics import Metrics
+from search_api.playable import Playables
 from search_api.query_vectors import QueryEncoder, planned_channels
+from search_api.questions import Questions
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from search_api.searcher import Searcher
 from search_api.settings import Settings
@@ -31,14 +34,20 @@ log = structlog.get_logger("kindred.api")
 
 
 class EncoderService(QueryEncoder, Protocol):
-    """A query encoder that a server can watch and ask for thumbnails."""
+    """A query encoder that a server can watch and ask for what pages show."""
 
     async def ping(self) -> None:
         """Return when it is able to answer; raise `KindredError` if it is not."""
         ...
 
-    async def thumbnail(self, path: Path, max_side_px: int) -> bytes:
-        """Return a small WebP of a picture."""
+    async def thumbnail(
+        self, path: Path, max_side_px: int, *, at_seconds: float | None = None
+    ) -> bytes:
+        """Return a small WebP of a picture, or of the frame that a video shows at an instant."""
+        ...
+
+    async def version(self, request: VersionRequest) -> str:
+        """Have a version made that browsers play; see `VersionMaker.version`."""
         ...
 
     async def aclose(self) -> None:
@@ -62,12 +71,18 @@ class SearchService:
 
     searcher: Searcher = field(init=False)
     thumbnails: Thumbnails = field(init=False)
+    playables: Playables = field(init=False)
+    questions: Questions = field(init=False)
     _view: LiveView | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.searcher = Searcher(self.config, self.view, self.encoder, run=self.pool.run)
         self.thumbnails = Thumbnails(
             self.settings.data.thumbnails, self.encoder.thumbnail, self.pool
+        )
+        self.playables = Playables(self.settings.data.playable, self.encoder.version, self.pool)
+        self.questions = Questions(
+            self.settings.data.questions, self.settings.max_upload_bytes, self.pool
         )
 
     def view(self) -> LiveView:

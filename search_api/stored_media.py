@@ -8,6 +8,7 @@ import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from io import FileIO
+from pathlib import Path
 
 from encoders.media.sniff import MEDIA_TYPES
 from indexer.catalog.records import ItemRecord
@@ -22,7 +23,7 @@ DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class StoredMedia:
-    """An open file of an item."""
+    """An open file that is sent to somebody."""
 
     file: FileIO
     """Open; closed by whoever has read it."""
@@ -62,6 +63,19 @@ def open_media(item: ItemRecord) -> StoredMedia:
         size_bytes=found.st_size,
         media_type=media_type_of(item),
     )
+
+
+def open_kept(path: Path, media_type: str) -> StoredMedia:
+    """Open a file that this server made or received itself.
+
+    Raises:
+        MediaGone: it was removed to make room, this very moment.
+    """
+    try:
+        file = FileIO(path)
+    except OSError as error:
+        raise MediaGone(f"a kept file is gone again: {error.strerror}; ask again") from error
+    return StoredMedia(file=file, size_bytes=os.fstat(file.fileno()).st_size, media_type=media_type)
 
 
 def require_unchanged(item: ItemRecord) -> None:

@@ -1,16 +1,14 @@
-"""Small pictures for display: made once per content, kept on disk."""
+"""Small pictures for display: made once per content and instant, kept on disk."""
 
 from __future__ import annotations
 
-import contextlib
-import uuid
-from collections.abc import Awaitable, Callable
+import math
 from pathlib import Path
-
-import structlog
+from typing import Protocol
 
 from encoders.media.rejection import MediaRejected
 from indexer.catalog.records import ItemRecord
+from search_api.blob_cache import BlobCache
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import NoThumbnail
 from search_api.stored_media import require_unchanged
@@ -18,7 +16,18 @@ from search_api.stored_media import require_unchanged
 MAX_SIDE_PX = 320
 MEDIA_TYPE = "image/webp"
 
-log = structlog.get_logger("kindred.api")
+MAX_CACHE_BYTES = 2_000_000_000
+"""Some 200 000 pictures: a video has as many as people look at instants of it."""
+
+
+class MakeThumbnail(Protocol):
+    """Makes a small WebP."""
+
+    async def __call__(
+        self, path: Path, max_side_px: int, *, at_seconds: float | None = None
+    ) -> bytes:
+        """Return a WebP of a picture, or of the frame that a video shows at ``at_seconds``."""
+        ...
 
 
 class Thumbnails:
@@ -26,36 +35,39 @@ class Thumbnails:
 
     Args:
         folder: where they are kept; safe to delete.
-        make: makes one: path of a picture and longer side in, WebP out.
+        make: makes one.
         pool: for reading and writing files.
     """
 
-    def __init__(
-        self, folder: Path, make: Callable[[Path, int], Awaitable[bytes]], pool: BoundedPool
-    ) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, make: MakeThumbnail, pool: BoundedPool) -> None:
+        self._cache = BlobCache(folder, max_bytes=MAX_CACHE_BYTES)
         self._make = make
         self._pool = pool
 
-    async def of(self, item: ItemRecord) -> bytes:
+    async def of(self, item: ItemRecord, *, at_seconds: float = 0.0) -> bytes:
         """Return a WebP of at most `MAX_SIDE_PX` on its longer side.
+
+        Args:
+            item: a picture or video.
+            at_seconds: where in a video; see `rounded_instant`.
 
         Raises:
             NoThumbnail: the item has no picture.
             MediaGone: its file is no longer the one that was taken in.
         """
-        if item.medium != "image":
+        if item.medium not in ("image", "video"):
             raise NoThumbnail(
                 f"item {item.item_id!r} is {item.medium} and has no picture", item_id=item.item_id
             )
-        sha256 = item.content_sha256
-        path = self._folder / sha256[:2] / f"{sha256}-{MAX_SIDE_PX}.webp"
-        cached = await self._pool.run(lambda: _read(path))
+        instant = at_seconds if item.medium == "video" else None
+        name = f"{item.content_sha256}-{MAX_SIDE_PX}"
+        name += ".webp" if instant is None else f"@{instant:.1f}.webp"
+        cached = await self._pool.run(lambda: self._read(name))
         if cached is not None:
             return cached
         await self._pool.run(lambda: require_unchanged(item))
         try:
-            picture = await self._make(Path(item.location), MAX_SIDE_PX)
+            picture = await self._make(Path(item.location), MAX_SIDE_PX, at_seconds=instant)
         except MediaRejected as error:
             raise NoThumbnail(
                 f"the picture of item {item.item_id!r} cannot be read: {error.message}",
@@ -64,26 +76,18 @@ class Thumbnails:
             ) from error
         # It is kept under the content's digest, so it must not show what came after.
         await self._pool.run(lambda: require_unchanged(item))
-        await self._pool.run(lambda: _write(path, picture))
+        await self._pool.run(lambda: self._cache.write(name, picture))
         return picture
 
+    def _read(self, name: str) -> bytes | None:
+        path = self._cache.find(name)
+        try:
+            return None if path is None else path.read_bytes()
+        except OSError:
+            return None  # made anew, like one that was never kept
 
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None  # made anew, like one that was never kept
 
-
-def _write(path: Path, picture: bytes) -> None:
-    """Write under another name first, so that no reader ever sees half a picture."""
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(picture)
-        partial.replace(path)
-    except OSError as error:
-        # A full disk costs the next request the time to make it again, and this one nothing.
-        log.warning("cannot keep a thumbnail", error=str(error))
-        with contextlib.suppress(OSError):
-            partial.unlink()
+def rounded_instant(at_seconds: float, item: ItemRecord) -> float:
+    """Return ``at_seconds`` inside the item, in tenths of a second: few enough to keep each."""
+    end_seconds = item.duration_seconds or 0.0
+    return math.floor(10 * min(max(0.0, at_seconds), end_seconds)) / 10

@@ -40,24 +40,34 @@ async def spooled(
     Raises:
         UploadTooLarge: it is larger than ``max_bytes``.
     """
-    path = folder / f"upload-{uuid.uuid4().hex}{hint_suffix(upload.filename)}"
-
-    def copy() -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        source = upload.file
-        size_bytes = source.seek(0, 2)
-        source.seek(0)
-        if size_bytes > max_bytes:
-            raise UploadTooLarge(
-                f"the file has {size_bytes} bytes; at most {max_bytes} are taken",
-                size_bytes=size_bytes,
-                max_bytes=max_bytes,
-            )
-        with path.open("xb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-
+    path = upload_path(upload, folder)
     try:
-        await pool.run(copy)
+        await pool.run(lambda: copy_upload(upload, path, max_bytes=max_bytes))
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def upload_path(upload: UploadFile, folder: Path) -> Path:
+    """Return a path in ``folder`` that nothing else has."""
+    return folder / f"upload-{uuid.uuid4().hex}{hint_suffix(upload.filename)}"
+
+
+def copy_upload(upload: UploadFile, path: Path, *, max_bytes: int) -> None:
+    """Write an upload to ``path``, whose folder is made if missing.
+
+    Raises:
+        UploadTooLarge: it is larger than ``max_bytes``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    source = upload.file
+    size_bytes = source.seek(0, 2)
+    source.seek(0)
+    if size_bytes > max_bytes:
+        raise UploadTooLarge(
+            f"the file has {size_bytes} bytes; at most {max_bytes} are taken",
+            size_bytes=size_bytes,
+            max_bytes=max_bytes,
+        )
+    with path.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -125,6 +126,114 @@ def video_bytes(format: str = "mp4", *, num_frames: int = 5) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
+
+
+def write_video(
+    path: Path,
+    pictures: Sequence[NDArray[np.uint8]],
+    *,
+    format: str = "mp4",
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    times_seconds: Sequence[float] | None = None,
+    frames_per_second: int = 10,
+    turned_degrees: int = 0,
+    aspect: Fraction | None = None,
+    key_frame_every: int = 250,
+    sound: Samples | None = None,
+    sound_codec: str = "aac",
+    sound_rate_hz: int = 48_000,
+    sound_start_seconds: float = 0.0,
+    muxer_options: dict[str, str] | None = None,
+) -> Path:
+    """Write pictures, and mono sound beside them if there is any.
+
+    Args:
+        path: the file.
+        pictures: ``(height, width, 3)`` RGB each, or ``(height, width, 4)`` with transparency.
+        format: FFmpeg's name of the container: ``mp4``, ``mov``, ``matroska``, ``webm``, ``avi``,
+            ``ogg``.
+        codec: FFmpeg's name of the video encoder.
+        pixel_format: in which the encoder takes the pictures.
+        times_seconds: when each picture is shown, in milliseconds at the finest; by default they
+            follow each other evenly.
+        frames_per_second: how evenly.
+        turned_degrees: counterclockwise turn with which players show the pictures.
+        aspect: width of a pixel over its height.
+        key_frame_every: pictures between two from which decoding can start.
+        sound: ``(num_samples,)``.
+        sound_codec: FFmpeg's name of the sound encoder.
+        sound_rate_hz: samples per second.
+        sound_start_seconds: when the sound begins.
+        muxer_options: FFmpeg's options of the container.
+    """
+    height, width = pictures[0].shape[:2]
+    time_base = Fraction(1, frames_per_second) if times_seconds is None else Fraction(1, 1000)
+    with av.open(str(path), "w", format=format, options=muxer_options) as container:
+        stream = container.add_stream(codec, rate=frames_per_second)
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        stream.codec_context.gop_size = key_frame_every
+        stream.codec_context.time_base = time_base
+        if turned_degrees:
+            stream.set_display_rotation(turned_degrees)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        packets = []
+        if sound is not None:
+            sound_stream = container.add_stream(sound_codec, rate=sound_rate_hz)
+            sound_stream.layout = "mono"
+            if sound_codec == "aac":
+                sound_stream.codec_context.options = {"aac_pns": "0"}
+            start = round(sound_start_seconds * sound_rate_hz)
+            packets += _encoded_sound(sound_stream, sound, sound_rate_hz, start)
+        for number, pixels in enumerate(pictures):
+            rgb = "rgba" if pixels.shape[2] == 4 else "rgb24"
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=rgb)
+            tick = number if times_seconds is None else round(1000 * times_seconds[number])
+            frame.pts, frame.time_base = tick, time_base
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for packet in sorted(packets, key=lambda each: (each.dts or 0) * each.time_base):
+            container.mux(packet)
+    return path
+
+
+def _encoded_sound(
+    stream: av.AudioStream, samples: Samples, sample_rate_hz: int, start: int
+) -> list[av.Packet]:
+    """Return the packets of mono sound that begins with sample number ``start``."""
+    packets = []
+    block_samples = 960 if stream.name == "libopus" else 1024
+    for first in range(0, len(samples), block_samples):
+        block = samples[np.newaxis, first : first + block_samples]
+        format = stream.codec_context.format.name
+        if format.startswith("s16"):
+            block = (block * 32_767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block), format=format, layout="mono"
+        )
+        frame.sample_rate, frame.pts = sample_rate_hz, start + first
+        frame.time_base = Fraction(1, sample_rate_hz)
+        packets += stream.encode(frame)
+    return [*packets, *stream.encode(None)]
+
+
+def remuxed(source: Path, path: Path, format: str) -> Path:
+    """Copy the sound of a file, as it is encoded, into another container."""
+    with av.open(str(source)) as container, av.open(str(path), "w", format=format) as target:
+        stream = target.add_stream_from_template(container.streams.audio[0])
+        for packet in container.demux(container.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    return path
+
+
+def scene(number: int, width_px: int = 64, height_px: int = 48) -> NDArray[np.uint8]:
+    """Return ``(height, width, 3)`` of a picture that looks like no other number's."""
+    generator = np.random.default_rng(number)
+    coarse = Image.fromarray(generator.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((width_px, height_px), Image.Resampling.BICUBIC))
 
 
 def gradient(width_px: int, height_px: int, *, seed: int = 0) -> NDArray[np.uint8]:

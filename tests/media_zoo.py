@@ -17,6 +17,8 @@ from tests.generated_media import (
     gradient,
     noise,
     picture_of_mode,
+    remuxed,
+    scene,
     sine,
     video_bytes,
     write_m4a,
@@ -24,6 +26,7 @@ from tests.generated_media import (
     write_one_bit_png,
     write_silent_flac,
     write_sound,
+    write_video,
 )
 
 PICTURE_MODES = {
@@ -43,6 +46,16 @@ STORY = (
     "One evening a whale answered his horn, and he wrote it down.\n"
 )
 SILENT_FLAC_SECONDS = 7200.0
+VIDEO_TRACKS = (
+    ("mp4", "libx264", "aac"),
+    ("mov", "mpeg4", "aac"),
+    ("matroska", "libx264", "flac"),
+    ("webm", "libvpx", "libopus"),
+    ("webm", "libvpx-vp9", "libopus"),
+    ("avi", "mpeg4", "pcm_s16le"),
+    ("ogg", "libvpx", "libopus"),
+)
+"""Containers with encoders of pictures and of sound."""
 
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 9 RTP/AVP 0\n"
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://192.0.2.1/segment.ts\n"
@@ -53,13 +66,20 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"><image href="http://192.0.2.1/x.p
 
 def make_good(folder: Path) -> list[Path]:
     """Fill ``folder`` with at least 200 files that can all be taken, and return them."""
-    makers = (_pictures, _special_pictures, _wavs, _sounds, _texts, _liars)
+    makers = (_pictures, _special_pictures, _wavs, _sounds, _videos, _texts, _liars)
     return [path for maker in makers for path in maker(_made(folder / maker.__name__.strip("_")))]
 
 
 def make_bad(folder: Path) -> dict[Path, str]:
     """Fill ``folder`` with files that must be refused, and return the reason for each."""
-    makers = (_cut_files, _noise_files, _disguised_texts, _other_formats, _empty_media)
+    makers = (
+        _cut_files,
+        _noise_files,
+        _bad_videos,
+        _disguised_texts,
+        _other_formats,
+        _empty_media,
+    )
     return {
         path: reason
         for maker in makers
@@ -139,6 +159,31 @@ def _sounds(folder: Path) -> Iterator[Path]:
     yield write_silent_flac(folder / "two-hours.flac", SILENT_FLAC_SECONDS)
 
 
+def _videos(folder: Path) -> Iterator[Path]:
+    pictures = [scene(number) for number in (1, 2, 3) for _ in range(8)]
+    sound = chord(seconds=2.0, sample_rate_hz=48_000)
+    for container, codec, sound_codec in VIDEO_TRACKS:
+        name = f"{codec}.{container}"
+        yield write_video(folder / f"silent-{name}", pictures, format=container, codec=codec)
+        yield write_video(
+            folder / f"sound-{name}", pictures, format=container, codec=codec, sound=sound,
+            sound_codec=sound_codec, sound_start_seconds=0.5,
+        )  # fmt: skip
+    yield write_video(folder / "turned.mp4", pictures, turned_degrees=90)
+    yield write_video(folder / "one-frame.mp4", pictures[:1], sound=sound)
+    yield write_video(folder / "slides.mp4", pictures[::8], times_seconds=[0.0, 4.0, 9.0])
+    yield write_video(folder / "wide.mp4", [gradient(400, 16)] * 5)
+    yield write_video(folder / "named-as-sound.mp3", pictures)
+    yield write_video(
+        folder / "fragments.mp4", pictures, sound=sound, key_frame_every=8,
+        muxer_options={"movflags": "frag_keyframe+empty_moov"},
+    )  # fmt: skip
+    opus = write_sound(folder / "a.opus", sound, 48_000, format="OGG", subtype="OPUS")
+    yield opus
+    yield remuxed(opus, folder / "sound-alone.webm", "webm")
+    yield remuxed(opus, folder / "sound-alone.mka", "matroska")
+
+
 def _texts(folder: Path) -> Iterator[Path]:
     accented = STORY + "\n\nÀ la fin, le gardien s'endormit près du phare — déjà vieux.\n"
     encodings = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp1252")
@@ -207,14 +252,61 @@ def _cut_files(folder: Path) -> Iterator[tuple[Path, str]]:
     for suffix in ("flac", "mp3"):
         yield _cut(write_sound(folder / f"cut.{suffix}", sound, 44_100)), "truncated"
     yield _cut(write_m4a(folder / "cut.m4a", sound, 44_100)), "truncated"
-    (folder / "cut-video.mp4").write_bytes(video_bytes("mp4")[:400])
-    yield folder / "cut-video.mp4", "truncated"
 
 
 def _cut(path: Path) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     return path
+
+
+def _bad_videos(folder: Path) -> Iterator[tuple[Path, str]]:
+    pictures = [scene(number) for number in range(1, 5) for _ in range(10)]
+    (folder / "cut-short.mp4").write_bytes(video_bytes("mp4")[:400])
+    yield folder / "cut-short.mp4", "truncated"
+    for name, container, options in (
+        ("cut.mp4", "mp4", {"movflags": "faststart"}),
+        ("cut.mkv", "matroska", {}),
+    ):
+        path = write_video(
+            folder / name, pictures, format=container, key_frame_every=5, muxer_options=options
+        )
+        yield _cut(path), "truncated"
+    for name, container in (("head-only.mkv", "matroska"), ("head-only.webm", "webm")):
+        content = video_bytes(container)
+        (folder / name).write_bytes(content[:60])
+        yield folder / name, "truncated"
+    content = write_video(folder / "unknown-codec.mp4", pictures).read_bytes()
+    (folder / "unknown-codec.mp4").write_bytes(content.replace(b"avc1", b"zzz1"))
+    yield folder / "unknown-codec.mp4", "unsupported_format"
+    content = video_bytes("avi")
+    (folder / "other-codec.avi").write_bytes(content.replace(b"FMP4", b"H264"))
+    yield folder / "other-codec.avi", "corrupt"
+    path = write_video(folder / "huge.webm", pictures, format="webm", codec="libvpx")
+    start_code = b"\x9d\x01\x2a"  # of a key frame of VP8, before width and height
+    content = path.read_bytes().replace(start_code + b"\x40\0\x30\0", start_code + b"\xff\x3f" * 2)
+    path.write_bytes(content)
+    yield path, "corrupt"
+
+
+def damaged_videos(folder: Path, *, num_each: int, seed: int) -> Iterator[Path]:
+    """Yield videos in which bytes were exchanged at random, half of them in their heads alone."""
+    generator = random.Random(seed)
+    pictures = [scene(number) for number in (1, 2) for _ in range(10)]
+    sound = chord(seconds=2.0, sample_rate_hz=48_000)
+    for container, codec, sound_codec in VIDEO_TRACKS:
+        whole = write_video(
+            folder / "whole", pictures, format=container, codec=codec, sound=sound,
+            sound_codec=sound_codec,
+        ).read_bytes()  # fmt: skip
+        for number in range(num_each):
+            content = bytearray(whole)
+            reach = len(content) if number % 2 else min(len(content), 3000)
+            for _ in range(generator.choice((1, 5, 50))):
+                content[generator.randrange(reach)] = generator.randrange(256)
+            path = folder / f"damaged-{number}-{codec}.{container}"
+            path.write_bytes(content)
+            yield path
 
 
 def _noise_files(folder: Path) -> Iterator[tuple[Path, str]]:

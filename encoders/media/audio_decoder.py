@@ -29,15 +29,22 @@ MARGIN_SAMPLES = 512
 resampler's filter reaches about 100 to each side.
 """
 
+SOUNDFILE_FORMATS = frozenset({"wav", "flac", "mp3", "ogg", "opus"})
+"""What libsndfile reads too; the others need FFmpeg."""
+
 TAIL_SECONDS = 0.25
-"""How much of the end must hold something for a header's length to be believed."""
+VIDEO_TAIL_SECONDS = 1.0
+"""How much of the end must hold something for a header's length to be believed; the tracks of a
+video seldom end together.
+"""
 
 
 def sound_info(path: Path, *, limits: DecodeLimits) -> SoundInfo:
-    """Return length, rate and channels of a sound file.
+    """Return length, rate and channels of a sound file, or of the sound track of a video.
 
-    The length comes from the header if the end that it promises can be reached, and is measured
-    where the header has none.
+    The length of a sound file comes from the header if the end that it promises can be reached, and
+    is measured where the header has none. The sound of a video is on the video's clock: its length
+    includes silence before it begins and ends where nothing more can be decoded.
 
     Raises:
         MediaRejected: ``no_sound``, ``too_long``, ``truncated``, ``corrupt``, or what `sniff` and
@@ -48,6 +55,7 @@ def sound_info(path: Path, *, limits: DecodeLimits) -> SoundInfo:
         num_frames = reader.num_frames
         if num_frames is None:
             num_frames = _measured_frames(path, limits)
+        is_video = sniff(path).medium == "video"
         if num_frames == 0:
             raise MediaRejected("no_sound", "the sound has no samples")
         duration_seconds = num_frames / rate
@@ -58,7 +66,9 @@ def sound_info(path: Path, *, limits: DecodeLimits) -> SoundInfo:
                 duration_seconds=duration_seconds,
                 max_duration_seconds=limits.max_duration_seconds,
             )
-        _require_tail(reader, num_frames)
+        reached = _reached(reader, num_frames, VIDEO_TAIL_SECONDS if is_video else TAIL_SECONDS)
+        if is_video:
+            duration_seconds = reached / rate
         return SoundInfo(duration_seconds, rate, reader.num_channels)
 
 
@@ -70,13 +80,13 @@ def decode_sound(
     *,
     limits: DecodeLimits,
 ) -> Sound:
-    """Decode one stretch of a sound as mono.
+    """Decode one stretch of a sound, or of the sound track of a video, as mono.
 
     Neighbouring stretches join without a seam, and a stretch has the same samples (to about 1e-6)
     whatever else is decoded with it.
 
     Args:
-        path: a file of one of the audio formats.
+        path: a file of one of the audio or video formats.
         start_seconds: first instant, at least 0.
         stop_seconds: first instant after; what lies beyond the end is left out.
         sample_rate_hz: of the result.
@@ -123,16 +133,18 @@ def decode_sound(
 @contextmanager
 def _reader(path: Path, limits: DecodeLimits) -> Iterator[SoundReader]:
     sniffed = sniff(path)
-    if sniffed.medium != "audio":
+    if sniffed.medium not in ("audio", "video"):
         raise MediaRejected("unsupported_format", f"{path.name} is {sniffed.format}, not a sound")
     with open_media(path, max_bytes=limits.max_bytes) as file:
         # Of an MP3 that does not state its length libsndfile makes a guess and sticks to it.
-        is_exact = sniffed.format != "m4a" and (sniffed.format != "mp3" or mp3_states_length(file))
+        is_exact = sniffed.format in SOUNDFILE_FORMATS and (
+            sniffed.format != "mp3" or mp3_states_length(file)
+        )
         file.seek(0)
         reader: SoundReader | None = open_with_soundfile(file) if is_exact else None
         if reader is None:
             file.seek(0)
-            reader = open_with_av(file, sniffed.format)
+            reader = open_with_av(file, sniffed.format, max_pixels=limits.max_pixels)
         with reader:
             yield reader
 
@@ -141,14 +153,14 @@ def _measured_frames(path: Path, limits: DecodeLimits) -> int:
     format = sniff(path).format
     with (
         open_media(path, max_bytes=limits.max_bytes) as file,
-        open_with_av(file, format) as reader,
+        open_with_av(file, format, max_pixels=limits.max_pixels) as reader,
     ):
         return reader.count_frames()
 
 
-def _require_tail(reader: SoundReader, num_frames: int) -> None:
-    """Refuse a sound whose promised end holds nothing."""
-    first = max(0, num_frames - max(1, round(TAIL_SECONDS * reader.sample_rate_hz)))
+def _reached(reader: SoundReader, num_frames: int, tail_seconds: float) -> int:
+    """Return where the sound really ends; refuse one whose promised end holds nothing."""
+    first = max(0, num_frames - max(1, round(tail_seconds * reader.sample_rate_hz)))
     try:
         num_read = sum(len(block) for block in reader.blocks(first, num_frames))
     except MediaRejected as error:
@@ -161,6 +173,7 @@ def _require_tail(reader: SoundReader, num_frames: int) -> None:
             f"the header promises {num_frames / reader.sample_rate_hz:.2f} s of sound, the file "
             "ends before",
         )
+    return first + num_read
 
 
 def _mono(reader: SoundReader, first: int, stop: int) -> NDArray[np.float32]:

@@ -3,62 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.media.av_container import (
+    clock_start,
+    decoded_frames,
+    last_instants,
+    open_container,
+    picture_track,
+    seconds_of,
+    seek_before,
+    typed_errors,
+)
 from encoders.media.rejection import MediaRejected
+from encoders.media.sniff import MEDIUM_OF
 from encoders.media.sound_reader import require_sample_rate
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av import AudioFrame
     from av.container import InputContainer
 
-DEMUXERS: Mapping[str, str] = {
-    "m4a": "mov,mp4,m4a,3gp,3g2,mj2",
-    "mp3": "mp3",
-    "wav": "wav",
-    "flac": "flac",
-    "ogg": "ogg",
-    "opus": "ogg",
-}
-"""For each format, the only demuxers FFmpeg may use: others open network addresses and further
-files.
-"""
-
-PREROLL_SECONDS = 0.25
+PREROLL_SECONDS = 0.5
 """Decoded and dropped before a stretch, since lossy codecs need some frames to settle."""
 
+INTERLEAVING_SECONDS = 1.0
+"""How far from the pictures of the same instant sound may lie in a file."""
 
-def open_with_av(file: BinaryIO, format: str) -> AvReader:
+BLOCK_SAMPLES: Mapping[str, int] = {"vorbis": 64, "opus": 120}
+"""For codecs whose frames differ in length, a number of samples that divides every length."""
+
+
+def open_with_av(file: BinaryIO, format: str, *, max_pixels: int) -> AvReader:
     """Open the first sound track of a file.
 
-    Raises:
-        MediaRejected: ``no_sound`` or ``corrupt``.
-    """
-    import av
+    Args:
+        file: seekable.
+        format: as `sniff` names it. In a video a track that begins later than the pictures begins
+            with silence; in a sound file it begins at once.
+        max_pixels: bound on pictures that are in the file too.
 
-    with _typed_errors():
-        container = av.open(
-            file,
-            "r",
-            options={"format_whitelist": DEMUXERS[format], "protocol_whitelist": "none"},
-            metadata_errors="replace",
-        )
+    Raises:
+        MediaRejected: ``no_sound``, ``unsupported_format`` or ``corrupt``.
+    """
+    container = open_container(file, format, max_pixels=max_pixels)
     try:
-        return AvReader(container)
+        return AvReader(container, is_video=MEDIUM_OF[format] == "video")
     except BaseException:
         container.close()
         raise
 
 
 class AvReader:
-    """A `SoundReader` on FFmpeg."""
+    """A `SoundReader` on FFmpeg.
 
-    def __init__(self, container: InputContainer) -> None:
+    Args:
+        container: closed with the reader.
+        is_video: the sound is on the clock of the pictures.
+    """
+
+    def __init__(self, container: InputContainer, *, is_video: bool) -> None:
         if not container.streams.audio:
             raise MediaRejected("no_sound", "the file has no sound track")
         self._container = container
@@ -66,45 +76,43 @@ class AvReader:
         if self._stream.codec_context is None:
             raise MediaRejected("unsupported_format", "there is no decoder for the sound track")
         self._stream.codec_context.thread_count = 1
-        with _typed_errors():
-            first = next(container.decode(self._stream), None)
-        if first is None:
+        self._pictures = picture_track(container) if is_video else None
+        with typed_errors():
+            firsts = list(islice(self._frames(), 2))
+        if not firsts:
             raise MediaRejected("no_sound", "the sound track is empty")
         # Of the decoded sound: HE-AAC plays at twice the rate that its container states.
-        self.sample_rate_hz: int = first.sample_rate
-        self.num_channels: int = first.layout.nb_channels
+        self.sample_rate_hz: int = firsts[0].sample_rate
+        self.num_channels: int = firsts[0].layout.nb_channels
         require_sample_rate(self.sample_rate_hz)
+        track_start = seconds_of(self._stream.start_time or 0, self._stream)
+        self._zero = clock_start(container) if is_video else track_start
+        self._anchor_tick = firsts[-1].pts or 0
+        self._block_samples = BLOCK_SAMPLES.get(
+            self._stream.codec_context.name, max(1, firsts[-1].samples)
+        )
         # Only MP4 states a length; for other formats FFmpeg estimates one from the bit rate.
         states_length = "mov" in container.format.name and self._stream.duration is not None
-        self.num_frames: int | None = (
-            self._num_frames_in(self._stream.duration or 0) if states_length else None
-        )
+        track_stop = track_start + seconds_of(self._stream.duration or 0, self._stream)
+        self.num_frames: int | None = self._frame_at(track_stop) if states_length else None
 
     def count_frames(self) -> int:
-        """Measure the length by reading all packets, without decoding them."""
-        last = self._start_tick()
-        with _typed_errors():
-            self._go_to(0.0)
-            for packet in self._container.demux(self._stream):
-                if packet.pts is not None:
-                    last = max(last, packet.pts + (packet.duration or 0))
-        return self._num_frames_in(last - self._start_tick())
+        """Measure the length by reading packets, without decoding them."""
+        # The sound beside pictures is a small part of the file: only its end is looked at.
+        streams = [self._stream] if self._pictures is None else [self._pictures, self._stream]
+        with typed_errors():
+            stop = last_instants(self._container, *streams).get(self._stream.index)
+        return 0 if stop is None else max(0, self._frame_at(stop))
 
     def blocks(self, first: int, stop: int) -> Iterator[NDArray[np.float32]]:
         """Yield frames ``[first, stop)``; see `SoundReader`."""
-        assert self._stream.time_base is not None
         if self.num_frames is not None:  # beyond it is what the encoder filled up with
             stop = min(stop, self.num_frames)
-        rate, time_base = self.sample_rate_hz, self._stream.time_base
-        start_tick = self._start_tick()
         position = first
-        with _typed_errors():
-            self._go_to(first / rate - PREROLL_SECONDS)
-            for frame in self._container.decode(self._stream):
-                if frame.pts is None:
-                    frame_first = position
-                else:
-                    frame_first = round((frame.pts - start_tick) * time_base * rate)
+        with typed_errors():
+            self._go_to(first / self.sample_rate_hz - PREROLL_SECONDS)
+            for frame in self._frames():
+                frame_first = position if frame.pts is None else self._position(frame.pts)
                 frame_stop = frame_first + frame.samples
                 if frame_stop <= position:
                     continue
@@ -119,23 +127,33 @@ class AvReader:
                 if position >= stop:
                     return
 
-    def _go_to(self, seconds: float) -> None:
-        """Seek to ``seconds`` or before."""
-        import av
+    def _frames(self) -> Iterator[AudioFrame]:
+        """Yield decoded frames from here on; in a video a damaged place becomes silence."""
+        if self._pictures is None:
+            return self._container.decode(self._stream)
+        return decoded_frames(self._container, self._stream)
 
-        assert self._stream.time_base is not None
-        step_seconds = 1.0
-        while seconds > 0:
-            tick = self._start_tick() + int(seconds / self._stream.time_base)
-            try:
-                self._container.seek(tick, stream=self._stream, backward=True)
-                return
-            except av.FFmpegError:
-                # In a FLAC of unknown length some places near the end cannot be found: begin
-                # earlier, what comes before the stretch is dropped.
-                seconds -= step_seconds
-                step_seconds *= 2
-        self._container.seek(self._start_tick(), stream=self._stream, backward=True)
+    def _position(self, tick: int) -> int:
+        """Return which frame of the sound begins at a time stamp."""
+        samples_per_tick = seconds_of(1, self._stream) * self.sample_rate_hz
+        if samples_per_tick.numerator == 1:
+            return self._frame_at(seconds_of(tick, self._stream))
+        # Time stamps in milliseconds fall beside the samples they stand for. Every codec frame
+        # begins a whole number of blocks after any other, which says where it really begins.
+        num_blocks = round((tick - self._anchor_tick) * samples_per_tick / self._block_samples)
+        anchor = self._frame_at(seconds_of(self._anchor_tick, self._stream))
+        return anchor + num_blocks * self._block_samples
+
+    def _frame_at(self, stamp_seconds: Fraction) -> int:
+        return round((stamp_seconds - self._zero) * self.sample_rate_hz)
+
+    def _go_to(self, seconds: float) -> None:
+        """Go to ``seconds`` on the clock of the samples, or before."""
+        if self._pictures is None:
+            seek_before(self._container, self._stream, float(self._zero) + seconds)
+        else:  # places are often noted for the pictures alone
+            stamp_seconds = float(self._zero) + seconds - INTERLEAVING_SECONDS
+            seek_before(self._container, self._pictures, stamp_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -147,13 +165,6 @@ class AvReader:
         traceback: TracebackType | None,
     ) -> None:
         self._container.close()
-
-    def _num_frames_in(self, ticks: int) -> int:
-        assert self._stream.time_base is not None
-        return max(0, round(ticks * self._stream.time_base * self.sample_rate_hz))
-
-    def _start_tick(self) -> int:
-        return self._stream.start_time or 0
 
 
 def _float_samples(frame: AudioFrame) -> NDArray[np.float32]:
@@ -167,17 +178,3 @@ def _float_samples(frame: AudioFrame) -> NDArray[np.float32]:
     if np.issubdtype(frames.dtype, np.integer):
         return frames.astype(np.float32) / float(2 ** (8 * frames.dtype.itemsize - 1))
     return np.asarray(frames, dtype=np.float32)
-
-
-@contextmanager
-def _typed_errors() -> Iterator[None]:
-    """Turn what PyAV raises about a damaged file into a rejection."""
-    import av
-
-    try:
-        yield
-    except av.error.MemoryError:
-        raise
-    except (av.FFmpegError, UnicodeDecodeError, AttributeError, ValueError) as error:
-        # Besides its own errors PyAV lets some of these through from broken metadata and frames.
-        raise MediaRejected("corrupt", f"FFmpeg: {type(error).__name__}: {error}") from error

@@ -16,6 +16,13 @@ ID3_HEADER_BYTES = 10
 
 ID3_VERSIONS = (2, 3, 4)
 
+MAX_ELEMENTS = 10_000
+"""Of a Matroska file, likewise."""
+
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
+TRACKS, TRACK_ENTRY, TRACK_TYPE = 0x1654AE6B, 0xAE, 0x83
+"""Numbers of Matroska's elements, with the bits that say how long the number is (RFC 9559)."""
+
 LENGTH_TAG_BYTES = 256
 """The length of an MP3 stands within so many bytes of its first frame."""
 
@@ -39,13 +46,19 @@ def iso_handlers(file: BinaryIO) -> set[bytes] | None:
 
 
 def _handlers(file: BinaryIO, start: int, stop: int, budget: Iterator[int]) -> set[bytes]:
+    """Return what ``hdlr`` boxes say inside ``mdia`` inside ``trak``: no deeper, whatever nests."""
+    inside = [(start, stop)]
+    for wanted in (b"trak", b"mdia", b"hdlr"):
+        inside = [
+            (box_start, box_stop)
+            for outer_start, outer_stop in inside
+            for kind, box_start, box_stop in _boxes(file, outer_start, outer_stop, budget)
+            if kind == wanted
+        ]
     found = set()
-    for kind, box_start, box_stop in _boxes(file, start, stop, budget):
-        if kind in (b"trak", b"mdia"):
-            found |= _handlers(file, box_start, box_stop, budget)
-        elif kind == b"hdlr":
-            file.seek(box_start + 8)  # version and flags, pre-defined
-            found.add(file.read(4))
+    for box_start, _ in inside:
+        file.seek(box_start + 8)  # version and flags, pre-defined
+        found.add(file.read(4))
     return found
 
 
@@ -69,6 +82,74 @@ def _boxes(
             return
         yield kind, start + header_bytes, start + length
         start += length
+
+
+def matroska_track_types(file: BinaryIO) -> set[int] | None:
+    """Return the types of the tracks of a Matroska or WebM file.
+
+    Args:
+        file: seekable, positioned anywhere.
+
+    Returns:
+        Such as ``{2}`` (sound) or ``{1, 2}`` (pictures and sound); ``None`` when the file ends
+        before its list of tracks does.
+    """
+    size = file.seek(0, os.SEEK_END)
+    budget = iter(range(MAX_ELEMENTS))
+    for number, start, stop in _elements(file, 0, size, budget):
+        if number == TRACKS:
+            return _track_types(file, start, stop, budget) if stop <= size else None
+    return None
+
+
+def _track_types(file: BinaryIO, start: int, stop: int, budget: Iterator[int]) -> set[int]:
+    types = set()
+    for number, entry_start, entry_stop in _elements(file, start, stop, budget):
+        if number != TRACK_ENTRY:
+            continue
+        for inner_number, content, content_stop in _elements(file, entry_start, entry_stop, budget):
+            if inner_number == TRACK_TYPE:
+                file.seek(content)
+                types.add(int.from_bytes(file.read(min(content_stop - content, 8)), "big"))
+    return types
+
+
+def _elements(
+    file: BinaryIO, start: int, stop: int, budget: Iterator[int]
+) -> Iterator[tuple[int, int, int]]:
+    """Yield ``(number, start of content, end)`` of the elements between two positions.
+
+    A segment, and a cluster that does not say how long it is, are gone into: what they hold
+    follows them.
+    """
+    while start < stop and next(budget, None) is not None:
+        file.seek(start)
+        header = file.read(12)
+        number_bytes = _vint_bytes(header, 4)
+        length_bytes = _vint_bytes(header[number_bytes:], 8)
+        if not number_bytes or not length_bytes:
+            return
+        number = int.from_bytes(header[:number_bytes], "big")
+        content = start + number_bytes + length_bytes
+        value_bits = 7 * length_bytes
+        length = int.from_bytes(header[number_bytes : number_bytes + length_bytes], "big")
+        length &= (1 << value_bits) - 1
+        is_unknown = length == (1 << value_bits) - 1
+        if number == SEGMENT or (number == CLUSTER and is_unknown):
+            start = content
+            continue
+        if is_unknown:
+            return
+        yield number, content, content + length
+        start = content + length
+
+
+def _vint_bytes(data: bytes, max_bytes: int) -> int:
+    """Return how many bytes a variable-length number has; 0 if there is none here."""
+    if not data or not data[0]:
+        return 0
+    num_bytes = 9 - data[0].bit_length()
+    return num_bytes if num_bytes <= min(max_bytes, len(data)) else 0
 
 
 def ogg_codecs(file: BinaryIO) -> list[bytes]:

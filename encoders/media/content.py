@@ -83,12 +83,108 @@ class SoundInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video file holds. Its clock starts with the first instant of any track."""
+
+    duration_seconds: float
+    """Until the last instant of any track."""
+
+    width_px: int
+    """Of the upright picture with square pixels."""
+
+    height_px: int
+
+    has_sound: bool
+    """There is a sound track that can be decoded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keyframe:
+    """A picture that stands for a part of a shot."""
+
+    picture: Picture
+    at_seconds: float
+    """When it is shown, on the video's clock."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A stretch of video without a cut inside."""
+
+    start_seconds: float
+    stop_seconds: float
+
+    keyframes: tuple[Keyframe, ...]
+    """Distinct pictures of the shot, in order; none when it goes on showing, unchanged, what was
+    shown just before it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A spoken word."""
+
+    text: str
+    """With the punctuation that follows it, without surrounding space."""
+
+    start_seconds: float
+    stop_seconds: float
+
+    probability: float | None = None
+    """How sure the recogniser was, 0 to 1; ``None`` for words out of a transcript file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Something said in one go: about a sentence, or a caption of a transcript file."""
+
+    text: str
+    start_seconds: float
+    stop_seconds: float
+
+    words: tuple[Word, ...] = ()
+    """In order; empty where only the whole utterance is timed."""
+
+
+TranscriptOrigin: TypeAlias = Literal["recognized", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said in a recording, on the recording's clock."""
+
+    utterances: tuple[Utterance, ...]
+    """In order of their start."""
+
+    language: str | None
+    """ISO 639-1 code; ``None`` where nobody said and nothing was recognised."""
+
+    origin: TranscriptOrigin
+    """Recognised by a model, or read from a file beside the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, list entry, record, heading or caption of a document."""
+
+    text: str
+    """Never empty."""
+
+    heading_level: int = 0
+    """1 to 6 for a heading, 0 for everything else."""
+
+    start_seconds: float | None = None
+    """When a caption appears; ``None`` for text without time."""
+
+    stop_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The readable text of a file, in reading order."""
 
-    blocks: tuple[str, ...]
-    """Paragraphs, list entries or records; never empty strings. A passage never crosses a record.
-    """
+    blocks: tuple[Block, ...]
+    """A passage never crosses a record or a heading."""
 
     title: str | None = None
     """What the document itself calls itself (HTML ``<title>``, first Markdown heading)."""

@@ -35,3 +35,9 @@ class DecodeLimits:
 
     max_cpu_seconds: int = 60
     """Processor time of one task."""
+
+    max_output_bytes: int = 0
+    """Largest file that a decoder process may write; 0 for those that only read."""
+
+    niceness: int = 0
+    """How far a decoder process stands back behind others, as ``nice`` counts: up to 19."""

@@ -35,17 +35,18 @@ def main() -> None:
 
 
 def give_up_rights(limits: DecodeLimits) -> None:
-    """Bound memory, forbid core dumps and any writing to files, and silence the codecs."""
+    """Bound memory and what is written, forbid core dumps, stand back, and silence the codecs."""
     wanted = {
         resource.RLIMIT_AS: limits.max_memory_bytes,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_FSIZE: limits.max_output_bytes,
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
     }
     for kind, value in wanted.items():
         _, allowed = resource.getrlimit(kind)
         limit = value if allowed == resource.RLIM_INFINITY else min(value, allowed)
         resource.setrlimit(kind, (limit, limit))
+    os.setpriority(os.PRIO_PROCESS, 0, limits.niceness)
     # Codecs write warnings about every odd file to standard error; up to here it was ours.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stderr.fileno())

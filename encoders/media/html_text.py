@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from encoders.media.content import Document
+from encoders.media.content import Block, Document
 
 UNREAD = frozenset({"script", "style", "nav", "template", "noscript", "svg", "math", "head"})
 """Elements whose text is not part of what a reader reads."""
@@ -19,6 +19,11 @@ _INLINE_NAMES = (
 )
 INLINE = frozenset(_INLINE_NAMES.split())
 """Elements that stand inside a line; all others begin a block."""
+
+
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+
+NEVER_IN_HEADINGS = frozenset({"p", "ul", "ol", "dl", "table", "section", "article", "form", "hr"})
 
 
 def html_document(text: str) -> Document:
@@ -38,10 +43,11 @@ class _Collector(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.title: list[str] = []
-        self.blocks: list[str] = []
+        self.blocks: list[Block] = []
         self._block: list[str] = []
         self._unread: list[str] = []
         self._in_title = False
+        self._heading_level = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "body":
@@ -52,6 +58,10 @@ class _Collector(HTMLParser):
             self._unread.append(tag)
         if tag not in INLINE:
             self.end_block()
+        if tag in HEADINGS:
+            self._heading_level = int(tag[1])
+        elif tag in NEVER_IN_HEADINGS:
+            self._heading_level = 0  # a heading that was never closed
         if tag == "img":
             self.handle_data(f" {dict(attrs).get('alt') or ''} ")
 
@@ -68,6 +78,8 @@ class _Collector(HTMLParser):
                 pass
         if tag not in INLINE:
             self.end_block()
+        if tag in HEADINGS:
+            self._heading_level = 0
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
@@ -79,5 +91,5 @@ class _Collector(HTMLParser):
         """Close the block that is being read, if it has any text."""
         block = " ".join("".join(self._block).split())
         if block:
-            self.blocks.append(block)
+            self.blocks.append(Block(block, self._heading_level))
         self._block.clear()

@@ -87,8 +87,19 @@ def encode_thumbnail(path: Path, *, max_side_px: int, limits: DecodeLimits) -> b
     """
     with _opened(path, limits) as image:
         small, _ = _upright_on_white(image, max_side_px)
+    return _webp(small)
+
+
+def encode_webp(picture: Picture) -> bytes:
+    """Return a decoded picture as a WebP of the quality of thumbnails."""
+    from PIL import Image
+
+    return _webp(Image.fromarray(picture.pixels))
+
+
+def _webp(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    small.save(file, "WEBP", quality=THUMBNAIL_QUALITY)
+    image.save(file, "WEBP", quality=THUMBNAIL_QUALITY)
     return file.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from encoders.media.content import Document
+from encoders.media.content import Block, Document
 from encoders.media.rejection import MediaRejected
 
 TITLE_KEYS = ("title", "name", "headline")
@@ -40,6 +40,14 @@ def jsonl_document(text: str) -> Document:
     return _document(records, None)
 
 
+def whole_characters(text: str) -> str:
+    """Return ``text`` with a question mark for each half of a character (lone surrogate).
+
+    JSON can spell them, but no database or encoder takes them.
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 def _parsed(text: str, *, where: str) -> object:
     try:
         content: object = json.loads(text.removeprefix("\ufeff"))
@@ -51,8 +59,10 @@ def _parsed(text: str, *, where: str) -> object:
 
 
 def _document(records: list[object], title: str | None) -> Document:
-    blocks = ("\n".join(_lines(record, "")) for record in records)
-    return Document(tuple(block for block in blocks if block), title=title, blocks_are_records=True)
+    blocks = (whole_characters("\n".join(_lines(record, ""))) for record in records)
+    return Document(
+        tuple(Block(block) for block in blocks if block), title=title, blocks_are_records=True
+    )
 
 
 def _lines(value: object, key: str) -> Iterator[str]:
@@ -75,5 +85,5 @@ def _title(record: dict[str, object]) -> str | None:
     for key in TITLE_KEYS:
         value = record.get(key)
         if isinstance(value, str) and value.strip():
-            return " ".join(value.split())
+            return " ".join(whole_characters(value).split())
     return None

@@ -6,10 +6,10 @@ import html
 import re
 from collections.abc import Iterator
 
-from encoders.media.content import Document
+from encoders.media.content import Block, Document
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r"\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"\s{0,3}(=+|-+)\s*$")
 _RULE = re.compile(r"\s{0,3}([-*_])(?:\s*\1){2,}\s*$")
 _LIST_ENTRY = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?(.*)$")
@@ -33,15 +33,15 @@ def markdown_document(text: str) -> Document:
     The title is the first heading. Front matter, rules and link targets are left out.
     """
     lines = _COMMENT.sub("", _without_front_matter(text)).split("\n")
-    blocks: list[str] = []
+    blocks: list[Block] = []
     title: str | None = None
-    for block, is_heading, is_code in _blocks(lines):
+    for block, heading_level, is_code in _blocks(lines):
         words = block if is_code else _without_marks(block)
         words = " ".join(words.split())
         if not words:
             continue
-        blocks.append(words)
-        if is_heading and title is None:
+        blocks.append(Block(words, heading_level))
+        if heading_level and title is None:
             title = words
     return Document(tuple(blocks), title=title)
 
@@ -52,32 +52,32 @@ def _without_front_matter(text: str) -> str:
     return text
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[str, bool, bool]]:
-    """Yield ``(text, is_heading, is_code)``; the text still has its inline marks."""
+def _blocks(lines: list[str]) -> Iterator[tuple[str, int, bool]]:
+    """Yield ``(text, heading_level, is_code)``; the text still has its inline marks."""
     paragraph: list[str] = []
     fence: str | None = None
     for line in [*lines, ""]:
         if fence is not None:
             if line.strip().startswith(fence):
-                yield "\n".join(paragraph), False, True
+                yield "\n".join(paragraph), 0, True
                 paragraph, fence = [], None
             else:
                 paragraph.append(line)
             continue
         line = _QUOTE.sub("", line)
-        is_setext = bool(paragraph) and _UNDERLINE.match(line) is not None
-        if is_setext:
-            yield " ".join(paragraph), True, False
+        underline = _UNDERLINE.match(line) if paragraph else None
+        if underline is not None:
+            yield " ".join(paragraph), 1 if underline.group(1)[0] == "=" else 2, False
             paragraph = []
             continue
         starts_block = _starts_block(line)
         if starts_block and paragraph:
-            yield " ".join(paragraph), False, False
+            yield " ".join(paragraph), 0, False
             paragraph = []
         if match := _FENCE.match(line):
             fence = match.group(1)
         elif match := _HEADING.match(line):
-            yield match.group(1), True, False
+            yield match.group(2), len(match.group(1)), False
         elif _is_silent(line):
             continue
         elif match := _LIST_ENTRY.match(line):
@@ -85,7 +85,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[str, bool, bool]]:
         else:
             paragraph.append(line.replace("|", " ") if line.lstrip().startswith("|") else line)
     if paragraph:  # a fence that was never closed
-        yield "\n".join(paragraph), False, True
+        yield "\n".join(paragraph), 0, True
 
 
 def _starts_block(line: str) -> bool:

@@ -18,8 +18,10 @@ Reason: TypeAlias = Literal[
     "too_long",
     "too_many_bytes",
     "no_sound",
+    "no_picture",
     "no_text",
     "invalid_json",
+    "invalid_transcript",
     "vanished",
     "unreadable",
     "timeout",
@@ -34,8 +36,9 @@ Reason: TypeAlias = Literal[
 ``corrupt``             the format is right, the data inside is not
 ``truncated``           the data ends before it should
 ``too_many_pixels``, ``too_long``, ``too_many_bytes``   beyond `DecodeLimits`
-``no_sound``, ``no_text``   readable, but nothing in it to encode
+``no_sound``, ``no_picture``, ``no_text``   readable, but nothing in it to encode
 ``invalid_json``        claims to be JSON and is not
+``invalid_transcript``  a transcript beside a recording that cannot be read
 ``vanished``            was there when the run was planned, is gone now
 ``unreadable``          no permission, an input/output error, or not a regular file
 ``timeout``, ``out_of_memory``, ``decoder_crashed``   the decoder was stopped or died

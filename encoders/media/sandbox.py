@@ -19,8 +19,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-from encoders.media import audio_decoder, image_decoder, text_reader
-from encoders.media.content import DecodedPicture, Document, Sound, SoundInfo
+from encoders.media import (
+    audio_decoder,
+    image_decoder,
+    text_reader,
+    transcript_reader,
+    video_decoder,
+)
+from encoders.media.content import (
+    DecodedPicture,
+    Document,
+    Shot,
+    Sound,
+    SoundInfo,
+    Transcript,
+    VideoInfo,
+)
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.decoder_child import DecoderChild
 
@@ -107,6 +121,44 @@ class DecodeSandbox:
     def document(self, path: Path, format: str) -> Future[Document]:
         """Read the text of a file of one of the text formats that `sniff` names."""
         return self.run(text_reader.read_document, path, format, limits=self.limits)
+
+    def transcript(self, path: Path) -> Future[Transcript]:
+        """Read a transcript that lies beside a recording."""
+        return self.run(transcript_reader.read_transcript, path, limits=self.limits)
+
+    def video_info(self, path: Path) -> Future[VideoInfo]:
+        """Find out how long and large a video is and whether it has sound."""
+        return self.run(video_decoder.video_info, path, limits=self.limits)
+
+    def shots(
+        self,
+        path: Path,
+        start_seconds: float,
+        stop_seconds: float,
+        max_shot_seconds: float,
+        *,
+        max_side_px: int = 512,
+    ) -> Future[list[Shot]]:
+        """Decode the shots of ``[start_seconds, stop_seconds)`` of a video."""
+        return self.run(
+            video_decoder.decode_shots,
+            path,
+            start_seconds,
+            stop_seconds,
+            max_shot_seconds,
+            max_side_px=max_side_px,
+            limits=self.limits,
+        )
+
+    def video_thumbnail(self, path: Path, at_seconds: float, *, max_side_px: int) -> Future[bytes]:
+        """Make a small WebP of one frame of a video, for display."""
+        return self.run(
+            video_decoder.encode_video_thumbnail,
+            path,
+            at_seconds=at_seconds,
+            max_side_px=max_side_px,
+            limits=self.limits,
+        )
 
     def run(
         self,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from encoders.media.containers import id3_bytes, iso_handlers, ogg_codecs
+from encoders.media.containers import (
+    id3_bytes,
+    iso_handlers,
+    matroska_track_types,
+    ogg_codecs,
+)
 from encoders.media.content import Medium
 from encoders.media.media_file import open_media
 from encoders.media.rejection import MediaRejected
@@ -28,11 +33,17 @@ HEAD_BYTES = 65_536
 MAX_TAGS = 8
 """ID3 tags that may stand one after the other before the sound begins."""
 
+PICTURE_TRACK, SOUND_TRACK = 1, 2
+"""Track types of Matroska."""
+
+THEORA, DIRAC, VP8_IN_OGG = b"\x80theora", b"BBCD\0", b"OVP80"
+"""With what streams of pictures begin in Ogg."""
+
 FORMATS: Mapping[Medium, tuple[str, ...]] = {
     "image": ("jpeg", "png", "webp", "gif", "avif", "tiff", "bmp"),
-    "audio": ("wav", "flac", "mp3", "ogg", "opus", "m4a"),
+    "audio": ("wav", "flac", "mp3", "ogg", "opus", "m4a", "weba", "mka"),
     "video": ("mp4", "mov", "matroska", "webm", "avi", "ogv"),
-    "text": ("plain", "markdown", "html", "json", "jsonl"),
+    "text": ("plain", "markdown", "html", "json", "jsonl", "srt", "vtt"),
 }
 """The formats of each medium, by the names used everywhere else."""
 
@@ -54,6 +65,8 @@ MEDIA_TYPES: Mapping[str, str] = {
     "ogg": "audio/ogg",
     "opus": "audio/ogg",
     "m4a": "audio/mp4",
+    "weba": "audio/webm",
+    "mka": "audio/matroska",
     "mp4": "video/mp4",
     "mov": "video/quicktime",
     "matroska": "video/matroska",
@@ -65,6 +78,8 @@ MEDIA_TYPES: Mapping[str, str] = {
     "html": "text/html",
     "json": "application/json",
     "jsonl": "application/jsonl",
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
 }
 """IANA media type of each format, for HTTP."""
 
@@ -139,7 +154,7 @@ def _binary_format(file: BinaryIO, head: bytes) -> str | None:
     if found == "ogg":
         return _ogg_format(file)
     if found == "matroska":
-        return "webm" if b"webm" in head[:64] else "matroska"
+        return _matroska_format(file, head)
     if found is not None:
         return found
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"free"):
@@ -194,9 +209,19 @@ def _starts_with_mpeg_frames(head: bytes) -> bool:
 
 def _ogg_format(file: BinaryIO) -> str:
     codecs = ogg_codecs(file)
-    if any(codec[1:7] in (b"theora", b"BBCD\0") or codec[:5] == b"BBCD\0" for codec in codecs):
+    if any(codec.startswith((THEORA, DIRAC, VP8_IN_OGG)) for codec in codecs):
         return "ogv"
     return "opus" if any(codec == b"OpusHead" for codec in codecs) else "ogg"
+
+
+def _matroska_format(file: BinaryIO, head: bytes) -> str:
+    types = matroska_track_types(file)
+    if types is None:
+        raise MediaRejected("truncated", "the Matroska file ends before its list of tracks")
+    is_webm = b"webm" in head[:64]
+    if SOUND_TRACK in types and PICTURE_TRACK not in types:
+        return "weba" if is_webm else "mka"
+    return "webm" if is_webm else "matroska"
 
 
 def _iso_format(file: BinaryIO, head: bytes) -> str | None:

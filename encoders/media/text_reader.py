@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from encoders.media.content import Document
+from encoders.media.captions import InvalidCaptions, caption_document
+from encoders.media.content import Block, Document
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.html_text import html_document
 from encoders.media.json_records import json_document, jsonl_document
@@ -28,17 +29,20 @@ def read_document(path: Path, format: str, *, limits: DecodeLimits) -> Document:
 
     Args:
         path: the file.
-        format: ``plain``, ``markdown``, ``html``, ``json`` or ``jsonl``, as `sniff` names it.
+        format: one of the text formats, as `sniff` names it.
         limits: ``max_text_bytes`` bounds the file.
 
     Raises:
-        MediaRejected: ``no_text``, ``invalid_json``, ``too_many_bytes``, ``vanished``,
-            ``unreadable`` or ``empty``.
+        MediaRejected: ``no_text``, ``invalid_json``, ``corrupt`` (captions without times),
+            ``too_many_bytes``, ``vanished``, ``unreadable`` or ``empty``.
     """
     with open_media(path, max_bytes=limits.max_text_bytes) as file:
         raw = file.read()
-    document = _PARSERS[format](decoded(raw, format))
-    if not any(char.isalnum() for block in document.blocks for char in block):
+    try:
+        document = _PARSERS[format](decoded(raw, format).removeprefix("\ufeff"))
+    except InvalidCaptions as error:
+        raise MediaRejected("corrupt", str(error)) from error
+    if not any(char.isalnum() for block in document.blocks for char in block.text):
         raise MediaRejected("no_text", "the file has no words")
     return document
 
@@ -58,7 +62,7 @@ def decoded(raw: bytes, format: str) -> str:
 def plain_document(text: str) -> Document:
     """Return the paragraphs of a plain text: what blank lines separate."""
     blocks = (" ".join(part.split()) for part in _BLANK_LINE.split(text))
-    return Document(tuple(block for block in blocks if block))
+    return Document(tuple(Block(block) for block in blocks if block))
 
 
 def _encoding(raw: bytes, format: str) -> str:
@@ -89,4 +93,6 @@ _PARSERS: Mapping[str, Callable[[str], Document]] = {
     "html": html_document,
     "json": json_document,
     "jsonl": jsonl_document,
+    "srt": caption_document,
+    "vtt": caption_document,
 }

@@ -6,6 +6,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+from encoders.media.captions import is_subrip, is_webvtt
+
 MIN_READABLE = 0.6
 """Share of letters, digits, punctuation and space of ASCII below which bytes that are not Unicode
 are not taken for text of a Western 8-bit encoding.
@@ -41,6 +43,8 @@ PLAIN = TextKind("plain text", "plain")
 MARKDOWN = TextKind("Markdown", "markdown")
 HTML = TextKind("HTML", "html")
 JSON = TextKind("JSON", "json")
+SUBRIP = TextKind("SubRip captions", "srt")
+WEBVTT = TextKind("WebVTT captions", "vtt")
 JSON_LINES = TextKind("JSON Lines", "jsonl")
 SVG = TextKind("an SVG picture", None, is_picture=True)
 
@@ -124,6 +128,11 @@ def find_text(text: str, suffix: str) -> TextKind:
             return kind
     if start.startswith("<") and (kind_of_markup := _markup_kind(start)) is not None:
         return kind_of_markup
+    unixed = start.replace("\r\n", "\n").replace("\r", "\n")
+    if is_webvtt(unixed):
+        return WEBVTT
+    if is_subrip(unixed):
+        return SUBRIP
     if (hint := _HINTS.get(suffix)) is not None:
         return hint
     if _JSON_START.match(start):

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
     MakeThumbnail,
+    MakeVersion,
     Message,
     Reply,
     frame,
@@ -44,6 +46,7 @@ from encoders.serving.messages import (
     read_message,
 )
 from encoders.serving.micro_batcher import MicroBatcher
+from encoders.serving.version_maker import VersionMaker, VersionRequest
 from encoders.space import Vectors
 from encoders.weights import ModelFolder
 
@@ -73,12 +76,20 @@ class EncoderServer:
         plan: how each channel is asked.
         batcher: runs the models.
         sandbox: decodes files.
+        versions: makes versions of files that browsers play.
     """
 
-    def __init__(self, plan: QueryPlan, batcher: MicroBatcher, sandbox: DecodeSandbox) -> None:
+    def __init__(
+        self,
+        plan: QueryPlan,
+        batcher: MicroBatcher,
+        sandbox: DecodeSandbox,
+        versions: VersionMaker,
+    ) -> None:
         self._plan = plan
         self._batcher = batcher
         self._sandbox = sandbox
+        self._versions = versions
         self._num_files = 0
 
     async def start(self, socket_path: Path) -> asyncio.Server:
@@ -147,10 +158,18 @@ class EncoderServer:
             )
         if isinstance(message, MakeThumbnail):
             with self._place_for_file():
-                thumbnail = self._sandbox.thumbnail(
-                    Path(message.path), max_side_px=message.max_side_px
+                thumbnail = make_thumbnail(
+                    self._sandbox, Path(message.path), message.max_side_px, message.at_seconds
                 )
                 return Reply(id=message.id, data=await asyncio.wrap_future(thumbnail))
+        if isinstance(message, MakeVersion):
+            request = VersionRequest(
+                path=Path(message.path),
+                size_bytes=message.size_bytes,
+                mtime_ns=message.mtime_ns,
+                target=Path(message.target),
+            )
+            return Reply(id=message.id, format=await self._versions.version(request))
         return Reply(id=message.id)
 
     @contextlib.contextmanager
@@ -165,6 +184,15 @@ class EncoderServer:
             yield
         finally:
             self._num_files -= 1
+
+
+def make_thumbnail(
+    sandbox: DecodeSandbox, path: Path, max_side_px: int, at_seconds: float | None
+) -> Future[bytes]:
+    """Make a small WebP of a picture, or of the frame that a video shows at ``at_seconds``."""
+    if at_seconds is None:
+        return sandbox.thumbnail(path, max_side_px=max_side_px)
+    return sandbox.video_thumbnail(path, at_seconds, max_side_px=max_side_px)
 
 
 def sample_content(medium: Medium, sample_rate_hz: int | None) -> Any:
@@ -215,15 +243,17 @@ async def serve(
     """
     plan = plan_queries(channels, loader.identify)
     batcher = MicroBatcher(loader.open, max_waiting=max_waiting)
+    versions = VersionMaker()
     try:
         with DecodeSandbox() as sandbox:
             await warm(plan, batcher)
             stop = stop or _stop_signal()
-            server = await EncoderServer(plan, batcher, sandbox).start(socket_path)
+            server = await EncoderServer(plan, batcher, sandbox, versions).start(socket_path)
             log.info("encoder process ready", channels=list(channels))
             await stop.wait()
             server.close()
     finally:
+        await versions.aclose()
         batcher.close()
         await asyncio.to_thread(socket_path.unlink, missing_ok=True)
 

@@ -23,6 +23,12 @@ class EncoderUnavailable(KindredError):
     code = "encoder_unavailable"
 
 
+class BeingPrepared(KindredError):
+    """What was asked for is being made and takes a while; ask again soon."""
+
+    code = "being_prepared"
+
+
 class EncoderFailed(KindredError):
     """An encoder raised something unexpected; its log has the traceback."""
 

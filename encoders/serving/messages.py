@@ -25,6 +25,7 @@ from encoders.media.content import Medium
 from encoders.media.rejection import MediaRejected
 from encoders.query_encoding import ChannelQuery
 from encoders.serving.errors import (
+    BeingPrepared,
     DeadlineExceeded,
     EncoderFailed,
     EncoderUnavailable,
@@ -66,8 +67,20 @@ class MakeThumbnail(_Message, frozen=True, kw_only=True, tag="thumbnail"):
     path: str
     max_side_px: int
 
+    at_seconds: float | None = None
+    """Where in a video; ``None`` for pictures."""
 
-Message: TypeAlias = Ping | EncodeText | EncodeFile | MakeThumbnail
+
+class MakeVersion(_Message, frozen=True, kw_only=True, tag="version"):
+    """A version of a file that browsers play; see `version_maker.VersionRequest`."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    target: str
+
+
+Message: TypeAlias = Ping | EncodeText | EncodeFile | MakeThumbnail | MakeVersion
 
 
 class EncodedVectors(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +172,7 @@ def unpack_queries(packed: list[EncodedVectors]) -> dict[str, ChannelQuery]:
 _ERRORS: Mapping[str, type[KindredError]] = {
     kind.code: kind
     for kind in (
+        BeingPrepared,
         ConfigError,
         DeadlineExceeded,
         DependencyMissing,

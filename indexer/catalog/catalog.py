@@ -15,7 +15,7 @@ from typing import Self
 import msgspec
 from sqlalchemy import Engine, delete, insert, update
 
-from encoders.media.content import Medium
+from encoders.media.content import Medium, Transcript
 from indexer.catalog import reading, writing
 from indexer.catalog.database import (
     CatalogError,
@@ -148,6 +148,11 @@ class Catalog:
         """Return an item, ``None`` if it is unknown or deleted."""
         with read_transaction(self._engine) as connection:
             return reading.live_item(connection, collection, item_id)
+
+    def transcript(self, collection: str, item_id: str) -> Transcript | None:
+        """Return what is said in an item, ``None`` if nobody listened or it is not there."""
+        with read_transaction(self._engine) as connection:
+            return reading.transcript(connection, collection, item_id)
 
     def list_items(
         self,

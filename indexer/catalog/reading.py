@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from encoders.media.content import Medium, Segment
+from encoders.media.content import Medium, Segment, Transcript, Utterance
 from indexer.catalog.records import (
     ChannelState,
     ChannelVectors,
@@ -20,7 +20,14 @@ from indexer.catalog.records import (
     ItemRecord,
     KnownItem,
 )
-from indexer.catalog.schema import collections, item_channels, items, outcomes, segments
+from indexer.catalog.schema import (
+    collections,
+    item_channels,
+    items,
+    outcomes,
+    segments,
+    transcripts,
+)
 
 ROWS_PER_FETCH = 2_048
 
@@ -155,7 +162,39 @@ def reusable(
         source_sha256=source_sha256,
         segments=tuple(Segment(*row[:3]) for row in rows),
         vectors=vectors.reshape(len(rows), held.dim).astype(np.float32),
+        transcript=_transcript_of(connection, held.item_key, held.channel),
     )
+
+
+def transcript(connection: Connection, collection: str, item_id: str) -> Transcript | None:
+    """Return what is said in an item; ``None`` where nobody listened or it is not there.
+
+    Of several channels of speech the first by name counts.
+    """
+    statement = (
+        select(transcripts.c.item_key, transcripts.c.channel)
+        .join_from(items, transcripts, items.c.item_key == transcripts.c.item_key)
+        .where(
+            items.c.collection == collection,
+            items.c.item_id == item_id,
+            items.c.deleted.is_(False),
+        )
+        .order_by(transcripts.c.channel)
+        .limit(1)
+    )
+    held = connection.execute(statement).one_or_none()
+    return None if held is None else _transcript_of(connection, held.item_key, held.channel)
+
+
+def _transcript_of(connection: Connection, item_key: int, channel: str) -> Transcript | None:
+    statement = select(
+        transcripts.c.utterances_json, transcripts.c.language, transcripts.c.origin
+    ).where(transcripts.c.item_key == item_key, transcripts.c.channel == channel)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    utterances = msgspec.json.decode(row.utterances_json, type=tuple[Utterance, ...])
+    return Transcript(utterances, row.language, row.origin)
 
 
 def item_of_content(connection: Connection, content_sha256: str) -> ItemRecord | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from encoders.media.content import Medium, Segment
+from encoders.media.content import Medium, Segment, Transcript
 from encoders.space import Vectors
 
 OutcomeState: TypeAlias = Literal["encoded", "unchanged", "moved", "failed", "skipped", "removed"]
@@ -71,6 +71,9 @@ class ChannelVectors:
 
     vectors: Vectors
     """``(len(segments), dim)`` float32; the catalog keeps them as float16."""
+
+    transcript: Transcript | None = None
+    """What was heard, for channels of speech; ``None`` for all others."""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.segments):

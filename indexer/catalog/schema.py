@@ -2,6 +2,7 @@
 
 ```
 collections ──< items ──< item_channels ──< segments        outcomes, runs: by collection
+                                        ──  transcripts
 ```
 """
 
@@ -117,6 +118,22 @@ segments = Table(
     ),
     Index("uq_segments_place", "item_key", "channel", "ordinal", unique=True),
     sqlite_autoincrement=True,
+)
+
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("item_key", RowNumber, primary_key=True),
+    Column("channel", String(64), primary_key=True),
+    Column("language", String(16)),
+    Column("origin", String(16), nullable=False),
+    # A list of utterances with their words, times in seconds.
+    Column("utterances_json", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["item_key", "channel"],
+        ["item_channels.item_key", "item_channels.channel"],
+        ondelete="CASCADE",
+    ),
 )
 
 outcomes = Table(

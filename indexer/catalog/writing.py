@@ -13,9 +13,17 @@ from sqlalchemy import Connection, Table, bindparam, case, delete, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
+from encoders.media.content import Transcript
 from indexer.catalog.database import CatalogError
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite, Outcome
-from indexer.catalog.schema import collections, item_channels, items, outcomes, segments
+from indexer.catalog.schema import (
+    collections,
+    item_channels,
+    items,
+    outcomes,
+    segments,
+    transcripts,
+)
 
 _T = TypeVar("_T")
 
@@ -130,15 +138,20 @@ def replace_channels(
             connection.execute(statement)
     channel_rows: list[dict[str, object]] = []
     segment_rows: list[dict[str, object]] = []
+    transcript_rows: list[dict[str, object]] = []
     for write in writes:
         item_key = keys[write.item.item_id]
         for vectors in write.channels:
             channel_rows.append(_channel_row(item_key, vectors))
             segment_rows.extend(_segment_rows(item_key, write.item.item_id, vectors))
+            if vectors.transcript is not None:
+                transcript_rows.append(_transcript_row(item_key, vectors, vectors.transcript))
     if channel_rows:
         connection.execute(insert(item_channels), channel_rows)
     if segment_rows:
         connection.execute(insert(segments), segment_rows)
+    if transcript_rows:
+        connection.execute(insert(transcripts), transcript_rows)
 
 
 def _channel_row(item_key: int, vectors: ChannelVectors) -> dict[str, object]:
@@ -172,6 +185,18 @@ def _segment_rows(
             "text": segment.text,
             "vector": stored[ordinal].tobytes(),
         }
+
+
+def _transcript_row(
+    item_key: int, vectors: ChannelVectors, transcript: Transcript
+) -> dict[str, object]:
+    return {
+        "item_key": item_key,
+        "channel": vectors.channel,
+        "language": transcript.language,
+        "origin": transcript.origin,
+        "utterances_json": msgspec.json.encode(transcript.utterances).decode(),
+    }
 
 
 def record_outcomes(

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from encoders.config import UtteranceSegments
 from encoders.encoder import Encoder
 from encoders.errors import KindredError
 from encoders.loading import EncoderLoader
+from encoders.media.segmentation import utterance_segments
 from encoders.space import Vectors
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
 from indexer.decode_ahead import DecodeAhead
-from indexer.jobs import Job, Piece, Sealed, Settled, failed_outcome
+from indexer.jobs import Job, Piece, Sealed, Settled, SpeechPiece, failed_outcome
 from indexer.outcomes import IngestSummary
+from indexer.pieces import spoken_piece
 from indexer.plan import ChannelTask
+from indexer.runners.waiting_speech import HeardPiece, WaitingSpeech
 
 BATCH_SIZE = 32
 WRITES_PER_TRANSACTION = 64
@@ -52,6 +56,7 @@ class LocalRunner:
         self._failing = {failure.location for failure in catalog.failures(collection)}
         self._on_progress = on_progress
         self._waiting: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
+        self._waiting_speech = WaitingSpeech(loader.open_recognizer)
         self._writes: list[ItemWrite] = []
         self._outcomes: list[Outcome] = []
         self._last_write = time.monotonic()
@@ -65,16 +70,23 @@ class LocalRunner:
             elif isinstance(message, Sealed):
                 message.job.sealed = True
                 self._finish_if_complete(message.job)
+            elif isinstance(message, SpeechPiece):
+                message.job.pending += 1
+                self._take_heard(self._waiting_speech.add(message))
             else:
                 self._collect(message)
             self._write_if_due()
             self._on_progress(self._summary)
+        self._take_heard(self._waiting_speech.finish())
         for key in list(self._waiting):
             self._encode(key)
         self._write()
         self._on_progress(self._summary)
         self._summary.stages.update(
-            plan=messages.plan_seconds, decode_wait=messages.decode_wait_seconds, **self._stages
+            plan=messages.plan_seconds,
+            decode_wait=messages.decode_wait_seconds,
+            hear=self._waiting_speech.seconds,
+            **self._stages,
         )
 
     def _settle(self, settled: Settled) -> None:
@@ -101,6 +113,27 @@ class LocalRunner:
         waiting.append(piece)
         if sum(len(entry.contents) for entry in waiting) >= BATCH_SIZE:
             self._encode(key)
+
+    def _take_heard(self, found: list[HeardPiece]) -> None:
+        """Take what was said to the encoders of text."""
+        for heard in found:
+            job, tasks = heard.piece.job, heard.piece.tasks
+            if heard.error is not None:
+                self._fail(job, f"{type(heard.error).__name__}: {heard.error}")
+                continue
+            job.heard[tasks[0].segmentation_id].utterances.extend(heard.utterances)
+            cut = tasks[0].segments
+            assert isinstance(cut, UtteranceSegments), "speech is cut into utterances"
+            piece = spoken_piece(job, tasks, utterance_segments(heard.utterances, cut.max_seconds))
+            if piece is not None:
+                self._collect(piece)
+            job.pending -= 1
+            self._finish_if_complete(job)
+
+    def _fail(self, job: Job, message: str) -> None:
+        if not job.failed:
+            job.failed = True
+            self._settle(Settled(failed_outcome(job.item, EncodeFailed(message)), job=job))
 
     def _encode(self, key: tuple[str, ...]) -> None:
         pieces = [piece for piece in self._waiting.pop(key, []) if not piece.job.failed]
@@ -132,9 +165,9 @@ class LocalRunner:
         try:
             self._encode_pieces([piece], encoders)
         except Exception as error:
-            piece.job.failed = True
-            failure = EncodeFailed(f"{type(error).__name__}: {error} (in its batch: {batch_error})")
-            self._settle(Settled(failed_outcome(piece.job.item, failure), job=piece.job))
+            self._fail(
+                piece.job, f"{type(error).__name__}: {error} (in its batch: {batch_error})"
+            )
 
     def _encode_pieces(self, pieces: list[Piece], encoders: list[Encoder[Any]]) -> None:
         contents: list[Any] = [content for piece in pieces for content in piece.contents]
@@ -194,7 +227,9 @@ class LocalRunner:
 
 
 def _channel_vectors(task: ChannelTask, job: Job) -> ChannelVectors:
-    parts = job.parts[task.channel]
+    # A recording in which nobody speaks, a video without sound: looked at, and nothing found.
+    parts = job.parts.get(task.channel, [])
+    heard = job.heard.get(task.segmentation_id)
     return ChannelVectors(
         channel=task.channel,
         encoder_id=task.identity.encoder_id,
@@ -202,5 +237,8 @@ def _channel_vectors(task: ChannelTask, job: Job) -> ChannelVectors:
         segmentation_id=task.segmentation_id,
         source_sha256=task.source_sha256,
         segments=tuple(segment for segments, _ in parts for segment in segments),
-        vectors=np.concatenate([vectors for _, vectors in parts]),
+        vectors=np.concatenate(
+            [np.empty((0, task.identity.dim), np.float32), *(vectors for _, vectors in parts)]
+        ),
+        transcript=None if heard is None else heard.transcript(),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from indexer.outcomes import IngestSummary
     from indexer.reindex import ReindexReport
     from search_api.cli.workspace import Workspace
-    from search_api.schemas import SearchResponse
+    from search_api.schemas import Moment, SearchResponse
 
 SERVE_VARIABLE = "DEMO_SERVE"
 NUM_SHOWN = 3
@@ -115,7 +115,9 @@ def _ask(work: Workspace, question: DemoQuestion) -> SearchResponse:
     from search_api.cli.search import run_search
 
     query = {"text": question.text} if question.text else None
-    options = {"modalities": [question.modality], "limit": NUM_SHOWN}
+    options: dict[str, object] = {"modalities": [question.modality], "limit": NUM_SHOWN}
+    if question.channel:
+        options["channels"] = [question.channel]
     return run_search(work, options, query=query, file=question.file)
 
 
@@ -123,8 +125,14 @@ def _lines(question: DemoQuestion, answer: SearchResponse) -> Iterator[str]:
     asked = f"{question.text!r}" if question.text else f"{question.file}"
     yield f"\n{question.title}: {asked}"
     for rank, hit in enumerate(answer.hits, 1):
-        best = hit.moments[0]
-        yield f"  {rank}. {Path(hit.location).name}  ({best.channel} {best.score:.2f})"
+        yield f"  {rank}. {Path(hit.location).name}{_place(hit.moments[0])}"
+
+
+def _place(moment: Moment) -> str:
+    """Return where in an item it matched, and what was said there."""
+    at = "" if moment.start_seconds is None else f" at {output.clock(moment.start_seconds)}"
+    said = f" “{moment.text}”" if moment.channel == "speech" and moment.text else ""
+    return f"{at}  ({moment.channel} {moment.score:.2f}){said}"
 
 
 def _answer_json(question: DemoQuestion, answer: SearchResponse) -> dict[str, object]:

@@ -12,7 +12,7 @@ import click
 
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
-from search_api.cli import demo, doctor, ingest, items, models, search, serve
+from search_api.cli import demo, doctor, export, ingest, items, models, search, serve
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -35,7 +35,7 @@ item failed, 2 wrong usage, 3 refused (gate, lock, mass-delete guard). KINDRED_D
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("kindred-search"), prog_name="kindred")
 def kindred() -> None:
-    """Find kindred content: search audio, images and text by what they contain."""
+    """Find kindred content: search audio, video, images and text by what they contain."""
 
 
 for command in (
@@ -46,6 +46,7 @@ for command in (
     items.status,
     items.failures,
     items.delete,
+    export.export,
     models.models,
     doctor.doctor,
     demo.demo,

@@ -13,6 +13,9 @@ from search_api.cli.workspace import json_option
 if TYPE_CHECKING:
     from encoders.weights import ModelStatus, Pulled
 
+MAX_LISTED_LANGUAGES = 5
+"""More are counted; ``--json`` names them all."""
+
 
 @click.group()
 def models() -> None:
@@ -39,15 +42,19 @@ def list_models(as_json: bool) -> int:
             model.name,
             "yes" if entry.installed else "no",
             model.medium,
-            str(model.dim),
+            "-" if model.dim is None else str(model.dim),
             f"{model.size_bytes / 1e6:.0f}",
             model.licence,
-            ", ".join(model.languages),
+            _languages(model.languages),
             model.origin,
         )
     output.console().print(shown)
     click.echo(f"model folder: {folder.root}")
     return 0
+
+
+def _languages(codes: tuple[str, ...]) -> str:
+    return ", ".join(codes) if len(codes) <= MAX_LISTED_LANGUAGES else f"{len(codes)} languages"
 
 
 def _status_json(entry: ModelStatus) -> dict[str, object]:

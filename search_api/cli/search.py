@@ -24,7 +24,7 @@ MAX_TEXT_SHOWN = 90
     "--file",
     "file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Ask with a picture, a sound or a text.",
+    help="Ask with a picture, a sound, a video or a text.",
 )
 @click.option("--item", "item_id", metavar="ID", help="Ask with an item of the collection.")
 @click.option("--modality", metavar="M,…", help="Only image, audio, video or text.")
@@ -83,7 +83,7 @@ def run_search(
         work: the open collection.
         options: the fields of `SearchOptions`.
         query: the fields of `Query`, unless ``file`` asks.
-        file: a picture, sound or text that asks.
+        file: a picture, sound, video or text that asks.
 
     Raises:
         InvalidRequest: an option has a value that it cannot have.

@@ -38,19 +38,32 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 64),
     help="API processes; all of them share one encoder process.",
 )
+@click.option(
+    "--pull-models",
+    is_flag=True,
+    help="First fetch those models of the collection that are not here yet.",
+)
 @collection_option
 @json_option
-def serve(host: str, port: int, workers: int, collection: str, as_json: bool) -> int:
+def serve(
+    host: str, port: int, workers: int, pull_models: bool, collection: str, as_json: bool
+) -> int:
     """Answer searches over HTTP until stopped.
 
     Until API keys are configured the server listens on loopback only.
     """
+    from indexer.config import load_collection
+    from search_api.cli.models import pull_with_progress
     from search_api.server import serve as run_server
     from search_api.settings import Settings
 
     settings = Settings.from_environment(
         collection=collection, host=host, port=port, workers=workers
     )
+    settings.check_exposure()
+    if pull_models:
+        for model in load_collection(settings.collection).models:
+            pull_with_progress(model, settings.models.root, None, quiet=as_json)
     return run_server(settings, announce_with(as_json))
 
 

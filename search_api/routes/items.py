@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
-from litestar.response import Stream
 
 from encoders.media.content import MEDIA, Medium
 from encoders.media.item import check_item_id
 from indexer.catalog.records import ItemRecord
-from search_api.byte_range import ByteRange, RangeNotSatisfiable, parse_range
 from search_api.errors import ItemNotFound, UnknownModality
-from search_api.problems import Problem, problem_response, problem_responses
+from search_api.playable import version_name
+from search_api.problems import problem_responses
+from search_api.routes.files import MEDIA_HEADERS, file_response, not_modified
 from search_api.schemas import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -25,8 +25,9 @@ from search_api.schemas import (
     SearchResponse,
 )
 from search_api.service import SearchService, Service
-from search_api.stored_media import open_media, read_chunks
+from search_api.stored_media import open_media
 from search_api.thumbnails import MEDIA_TYPE as THUMBNAIL_TYPE
+from search_api.thumbnails import rounded_instant
 
 DEFAULT_PAGE = 50
 
@@ -49,8 +50,10 @@ FILE_RESPONSES = {
     for status, description in {200: "The whole file.", 206: "The range asked for."}.items()
 }
 
-# A stored file must never act as a page of this server, whatever it contains.
-MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+CACHED = {"Cache-Control": "private, max-age=3600"}
+"""What is shown on pages is asked for again after an hour, and then by its ETag."""
+
+MAX_AT_SECONDS = 1e7
 
 
 def item_out(item: ItemRecord) -> ItemOut:
@@ -166,35 +169,36 @@ async def item_media(
     """Return the item's file, or the part that a ``Range`` header asks for."""
     item = await stored_item(service, item_id, collection)
     etag = f'"{item.content_sha256}"'
-    if _matches(request.headers.get("if-none-match"), etag):
-        return Response(content=b"", status_code=304, headers={"ETag": etag})
+    known = not_modified(request, etag)
+    if known is not None:
+        return known
     media = await service.pool.run(lambda: open_media(item))
-    headers = {**MEDIA_HEADERS, "ETag": etag, "Accept-Ranges": "bytes"}
-    wanted_range = request.headers.get("range")
-    if request.headers.get("if-range") not in (None, etag):
-        wanted_range = None
-    try:
-        part = parse_range(wanted_range, media.size_bytes)
-    except RangeNotSatisfiable:
-        media.file.close()
-        problem = Problem(
-            type="urn:kindred:problem:range_not_satisfiable",
-            title="Requested Range Not Satisfiable",
-            status=416,
-            detail=f"{wanted_range!r} lies outside the file's {media.size_bytes} bytes",
-            code="range_not_satisfiable",
-        )
-        return problem_response(problem, {"Content-Range": f"bytes */{media.size_bytes}"})
-    wanted = part or ByteRange(0, media.size_bytes)
-    headers["Content-Length"] = str(wanted.stop - wanted.start)
-    if part is not None:
-        headers["Content-Range"] = part.content_range(media.size_bytes)
-    return Stream(
-        read_chunks(media, wanted),
-        status_code=200 if part is None else 206,
-        media_type=media.media_type,
-        headers=headers,
-    )
+    return file_response(request, media, etag)
+
+
+@get(
+    "/{item_id:str}/playable",
+    responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 422, 429, 503),
+    summary="Read what browsers can play of an item",
+)
+async def item_playable(
+    item_id: FromPath[str],
+    request: Request[Any, Any, Any],
+    service: Service,
+    collection: CollectionName = None,
+) -> Response[Any]:
+    """Return the item's file if browsers play it, otherwise a version that is made once and kept.
+
+    Such a version has the same clock, so moments are found at the same seconds. While it is being
+    made the answer is 503 with ``Retry-After``; 422 says that none can be made.
+    """
+    item = await stored_item(service, item_id, collection)
+    etag = f'"{version_name(item)}-playable"'
+    known = not_modified(request, etag, CACHED)
+    if known is not None:
+        return known
+    media = await service.playables.of(item)
+    return file_response(request, media, etag, CACHED)
 
 
 @get(
@@ -207,16 +211,22 @@ async def item_thumbnail(
     item_id: FromPath[str],
     request: Request[Any, Any, Any],
     service: Service,
+    at: Annotated[
+        float,
+        QueryParameter(description="Where in a video, in seconds.", ge=0, le=MAX_AT_SECONDS),
+    ] = 0.0,
     collection: CollectionName = None,
 ) -> Response[bytes]:
-    """Return a small WebP of a picture."""
+    """Return a small WebP of a picture, or of a frame of a video."""
     item = await stored_item(service, item_id, collection)
-    etag = f'"{item.content_sha256}-thumbnail"'
-    headers = {**MEDIA_HEADERS, "ETag": etag, "Cache-Control": "max-age=3600"}
-    if _matches(request.headers.get("if-none-match"), etag):
-        return Response(content=b"", status_code=304, headers=headers)
-    picture = await service.thumbnails.of(item)
-    return Response(content=picture, media_type=THUMBNAIL_TYPE, headers=headers)
+    at_seconds = rounded_instant(at, item)
+    etag = f'"{item.content_sha256}-thumbnail@{at_seconds:.1f}"'
+    headers = {**MEDIA_HEADERS, **CACHED}
+    known = not_modified(request, etag, headers)
+    if known is not None:
+        return known
+    picture = await service.thumbnails.of(item, at_seconds=at_seconds)
+    return Response(content=picture, media_type=THUMBNAIL_TYPE, headers={**headers, "ETag": etag})
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -224,16 +234,15 @@ def _names(text: str | None) -> list[str] | None:
     return names or None
 
 
-def _matches(header: str | None, etag: str) -> bool:
-    """Tell whether ``If-None-Match`` names ``etag``; weak comparison, as RFC 9110 asks."""
-    if header is None:
-        return False
-    names = {name.strip().removeprefix("W/") for name in header.split(",")}
-    return "*" in names or etag in names
-
-
 items_router = Router(
     path="/v1/items",
-    route_handlers=[list_items, read_item, similar_items, item_media, item_thumbnail],
+    route_handlers=[
+        list_items,
+        read_item,
+        similar_items,
+        item_media,
+        item_playable,
+        item_thumbnail,
+    ],
     tags=["items"],
 )

@@ -20,7 +20,7 @@ class MediaSearchForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The parts of ``POST /v1/search/media``."""
 
     file: UploadFile
-    """A picture, a sound or a text; its content says which, its name does not matter."""
+    """A picture, a sound, a video or a text; its content says which, its name does not matter."""
 
     request: str = "{}"
     """JSON: the body of ``POST /v1/search`` without ``query``."""

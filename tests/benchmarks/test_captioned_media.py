@@ -5,6 +5,7 @@ import pytest
 from benchmarks.captioned_media import (
     caption_of,
     scratch_sounds,
+    stamp_captions_read_aloud,
     stamp_pictures,
     stamp_sounds,
     words_of_name,
@@ -53,6 +54,18 @@ def test_spoken_captions_and_languages_are_no_sounds_but_a_stamp_named_like_one_
 ) -> None:
     names = [each.path.name for each in stamp_sounds(stamps)]
     assert names == ["owl.ogg", "apple_red.ogg", "1.ogg"]
+
+
+def test_captions_read_aloud_are_english_and_stand_beside_their_text(stamps: Path) -> None:
+    write(stamps / "food/apple_red_desc.ogg")
+    write(stamps / "food/unwritten_desc.ogg")
+    found = [
+        (each.path.name, each.caption, each.group) for each in stamp_captions_read_aloud(stamps)
+    ]
+    assert found == [
+        ("owl_desc.ogg", "An owl.", "animals/birds"),
+        ("apple_red_desc.ogg", "A red apple.", "food"),
+    ]
 
 
 def test_letters_and_digits_are_told_apart(stamps: Path) -> None:

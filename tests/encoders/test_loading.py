@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from encoders import loading
-from encoders.config import ConceptsConfig, EncoderConfig, FeaturesConfig, SentenceConfig
+from encoders.config import (
+    ConceptsConfig,
+    EncoderConfig,
+    FeaturesConfig,
+    SentenceConfig,
+    WhisperConfig,
+)
 from encoders.errors import ConfigError, ModelMissing
 from encoders.loading import EncoderLoader
 from encoders.weights import ModelFolder
@@ -23,7 +29,7 @@ CONFIGS: list[EncoderConfig] = [
 IDENTIFY = """
 import sys
 from pathlib import Path
-from encoders.config import ConceptsConfig, FeaturesConfig, SentenceConfig
+from encoders.config import ConceptsConfig, FeaturesConfig, SentenceConfig, WhisperConfig
 from encoders.loading import EncoderLoader
 from encoders.weights import ModelFolder
 loader = EncoderLoader(ModelFolder(Path("nowhere")))
@@ -35,7 +41,9 @@ for config in (
     ConceptsConfig("yamnet"),
 ):
     print(loader.identify(config).encoder_id)
+print(loader.identify_recognizer(WhisperConfig()))
 heavy = {"torch", "timm", "onnx", "onnxruntime", "sentence_transformers", "transformers", "PIL"}
+heavy |= {"faster_whisper", "ctranslate2", "av"}
 print(sorted(heavy & set(sys.modules)))
 """
 
@@ -53,7 +61,10 @@ def test_identifying_needs_no_weights_and_no_heavy_library(empty: EncoderLoader)
     *ids, heavy = finished.stdout.splitlines()
     assert heavy == "[]"
     # The same ids in another process: they are digests, not hashes of this one.
-    assert ids == [empty.identify(config).encoder_id for config in CONFIGS]
+    assert ids == [
+        *(empty.identify(config).encoder_id for config in CONFIGS),
+        empty.identify_recognizer(WhisperConfig()),
+    ]
 
 
 def test_encoders_have_ids_of_their_own(empty: EncoderLoader) -> None:
@@ -124,6 +135,31 @@ def test_model_of_the_wrong_kind_is_refused(empty: EncoderLoader, config: Encode
         empty.identify(config)
 
 
+def test_what_decides_about_words_changes_the_id_of_a_recogniser(
+    empty: EncoderLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = empty.identify_recognizer(WhisperConfig())
+    assert before.startswith("whisper_base-")
+    assert empty.identify_recognizer(WhisperConfig(language="en")) != before
+    monkeypatch.setattr(loading, "recognizer_parameters", lambda: {"version": -1})
+    assert empty.identify_recognizer(WhisperConfig()) != before
+
+
+def test_a_recogniser_without_weights_says_how_to_get_them(empty: EncoderLoader) -> None:
+    with pytest.raises(ModelMissing, match="kindred models pull starter"):
+        empty.open_recognizer(WhisperConfig())
+
+
+def test_unknown_speech_model_is_named(empty: EncoderLoader) -> None:
+    with pytest.raises(ModelMissing, match=r"'whisper_huge'; there are: .*whisper_base"):
+        empty.identify_recognizer(WhisperConfig("huge"))
+
+
+def test_a_language_that_the_model_does_not_know_is_refused(empty: EncoderLoader) -> None:
+    with pytest.raises(ConfigError, match="does not know the language 'xx'"):
+        empty.identify_recognizer(WhisperConfig(language="xx"))
+
+
 @pytest.mark.weights
 class TestOpened:
     def test_an_encoder_opened_twice_is_the_same(self, loader: EncoderLoader) -> None:
@@ -138,3 +174,17 @@ class TestOpened:
         with pytest.raises(ConfigError, match="device 'cuda:99' is not there") as caught:
             EncoderLoader(models, device="cuda:99").open(SentenceConfig())
         assert "cpu" in caught.value.detail["available"]  # type: ignore[operator]
+
+    def test_a_recogniser_opened_twice_is_the_same(self, loader: EncoderLoader) -> None:
+        assert loader.open_recognizer(WhisperConfig()) is loader.open_recognizer(WhisperConfig())
+
+    def test_recognisers_of_two_languages_share_the_network(self, loader: EncoderLoader) -> None:
+        anything = loader.open_recognizer(WhisperConfig())
+        english = loader.open_recognizer(WhisperConfig(language="en"))
+        assert english._whisper is anything._whisper
+        assert english.recognizer_id == loader.identify_recognizer(WhisperConfig(language="en"))
+        assert english.open_cutter().recording.language == "en"
+
+    def test_a_recogniser_is_refused_a_device_that_is_not_there(self, models: ModelFolder) -> None:
+        with pytest.raises(ConfigError, match=r"device 'cuda:99' is not there; this CTranslate2"):
+            EncoderLoader(models, device="cuda:99").open_recognizer(WhisperConfig())

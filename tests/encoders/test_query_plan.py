@@ -3,6 +3,8 @@ from encoders.config import (
     FeaturesConfig,
     PassageSegments,
     SentenceConfig,
+    ShotSegments,
+    UtteranceSegments,
     WholeSegments,
     WindowSegments,
 )
@@ -23,11 +25,12 @@ TEXTS = PlannedChannel(SentenceConfig(), PASSAGES)
 def test_the_starter_is_asked_with_words_pictures_sounds_and_texts() -> None:
     channels = planned_channels(load_collection("starter"))
     plan = plan_queries(channels, FakeLoader().identify)
-    assert plan.channels_for("text") == ["pictures", "sounds", "passages", "titles"]
-    assert plan.channels_for("image") == ["pictures", "looks", "sounds", "passages", "titles"]
-    assert plan.channels_for("audio") == ["pictures", "sounds", "timbre", "passages", "titles"]
-    assert plan.channels_for("video") == []
-    assert plan.media_for("looks") == ["image"]
+    words = ["pictures", "frames", "sounds", "speech", "passages", "titles"]
+    assert plan.channels_for("text") == words
+    assert set(plan.channels_for("image")) == {*words, "looks"}
+    assert set(plan.channels_for("audio")) == {*words, "timbre"}
+    assert set(plan.channels_for("video")) == {*words, "looks", "timbre"}
+    assert plan.media_for("looks") == ["image", "video"]
 
 
 def test_a_channel_is_asked_through_its_own_encoder_where_that_takes_the_medium() -> None:
@@ -59,3 +62,20 @@ def test_nothing_asks_across_spaces() -> None:
     plan = plan_queries({"looks": LOOKS, "sounds": SOUNDS}, FakeLoader().identify)
     assert plan.channels_for("text") == ["sounds"]
     assert plan.channels_for("image") == ["looks"]
+
+
+def test_a_video_asks_with_its_shots_and_its_sound() -> None:
+    frames = PlannedChannel(PICTURES.encoder, ShotSegments(max_seconds=5))
+    plan = plan_queries(
+        {"pictures": PICTURES, "frames": frames, "sounds": SOUNDS}, FakeLoader().identify
+    )
+    asked = plan.sources["video"]
+    assert asked["pictures"] == asked["frames"]
+    assert asked["frames"].segments == frames.segments
+    assert asked["sounds"].encoder == SOUNDS.encoder
+
+
+def test_a_text_that_asks_a_channel_of_speech_is_read_in_passages() -> None:
+    speech = PlannedChannel(SentenceConfig(), UtteranceSegments())
+    plan = plan_queries({"speech": speech}, FakeLoader().identify)
+    assert plan.sources["text"]["speech"].segments == DEFAULT_PASSAGES

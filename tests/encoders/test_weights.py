@@ -13,7 +13,15 @@ import pytest
 
 from encoders import model_table, model_wheel, weights
 from encoders.errors import DependencyMissing, ModelCorrupt, ModelMissing, ModelUnavailable
-from encoders.model_table import MODEL_SETS, MODELS, ModelDescription, ModelFile, describe
+from encoders.model_table import (
+    MODEL_SETS,
+    MODELS,
+    Member,
+    ModelDescription,
+    ModelFile,
+    Wheel,
+    describe,
+)
 from encoders.weights import ModelFolder, pull
 
 INNER = b"tensors " * 1000
@@ -28,10 +36,11 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def file(name: str, member: tuple[str, ...], content: bytes) -> ModelFile:
-    return ModelFile(name, member, len(content), hashlib.sha256(content).hexdigest())
+def file(name: str, content: bytes, *members: Member) -> ModelFile:
+    return ModelFile(name, members, len(content), hashlib.sha256(content).hexdigest())
 
 
+WHEEL = Wheel("toy-weights", "1.0")
 TOY = ModelDescription(
     name="toy",
     title="a model for tests",
@@ -39,11 +48,27 @@ TOY = ModelDescription(
     dim=3,
     licence="Apache-2.0",
     languages=("en",),
-    distribution="toy-weights",
-    version="1.0",
     files=(
-        file("data/model.bin", ("toy/model.zip", "job/model.bin"), INNER),
-        file("names.txt", ("toy/names.txt",), PLAIN),
+        file("data/model.bin", INNER, Member(WHEEL, "toy/model.zip", "job/model.bin")),
+        file("names.txt", PLAIN, Member(WHEEL, "toy/names.txt")),
+    ),
+)
+
+SECOND_WHEEL = Wheel("toy-weights-too", "1.0")
+CUT_TOY = ModelDescription(
+    name="cut_toy",
+    title="a model that is too large for one wheel",
+    medium="audio",
+    dim=None,
+    licence="MIT",
+    languages=("en",),
+    files=(
+        file(
+            "model.bin",
+            INNER,
+            Member(WHEEL, "toy/model.bin.part1"),
+            Member(SECOND_WHEEL, "toy/model.bin.part2"),
+        ),
     ),
 )
 
@@ -56,10 +81,19 @@ def write_wheel(folder: Path, *, inner: bytes = INNER, plain: bytes = PLAIN) -> 
     return wheel
 
 
+def write_cut_wheels(folder: Path, *, second: bytes = INNER[4000:]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (
+        ("toy_weights-1.0", {"toy/model.bin.part1": INNER[:4000]}),
+        ("toy_weights_too-1.0", {"toy/model.bin.part2": second}),
+    ):
+        (folder / f"{name}-py3-none-any.whl").write_bytes(zipped(content))
+
+
 @pytest.fixture(autouse=True)
 def _toy_model(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (model_table, weights):
-        monkeypatch.setattr(module, "MODELS", {"toy": TOY})
+        monkeypatch.setattr(module, "MODELS", {"toy": TOY, "cut_toy": CUT_TOY})
         monkeypatch.setattr(module, "MODEL_SETS", {"toys": ("toy",)})
 
 
@@ -87,12 +121,34 @@ def test_pull_takes_checked_files_out_of_a_wheel(folder: ModelFolder, tmp_path: 
     assert (folder.path("toy") / "names.txt").read_bytes() == PLAIN
 
 
+def test_a_file_cut_over_two_wheels_is_put_together(folder: ModelFolder, tmp_path: Path) -> None:
+    write_cut_wheels(tmp_path / "mirror")
+    pulled = pull("cut_toy", folder, mirror=tmp_path / "mirror")
+
+    assert (folder.path("cut_toy") / "model.bin").read_bytes() == INNER
+    assert pulled[0].origin == "toy-weights 1.0, toy-weights-too 1.0"
+
+
+def test_a_wrong_half_is_refused(folder: ModelFolder, tmp_path: Path) -> None:
+    write_cut_wheels(tmp_path / "mirror", second=INNER[4001:])
+    with pytest.raises(ModelCorrupt, match=r"model\.bin of model 'cut_toy'"):
+        pull("cut_toy", folder, mirror=tmp_path / "mirror")
+
+
+@pytest.mark.usefixtures("_no_index")
+def test_the_half_that_is_missing_is_named(folder: ModelFolder, tmp_path: Path) -> None:
+    write_cut_wheels(tmp_path / "mirror")
+    (tmp_path / "mirror" / "toy_weights_too-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(ModelUnavailable, match=r"wheel toy-weights-too==1\.0 of model 'cut_toy'"):
+        pull("cut_toy", folder, mirror=tmp_path / "mirror")
+
+
 def test_record_says_where_files_come_from(folder: ModelFolder, tmp_path: Path) -> None:
     write_wheel(tmp_path / "mirror")
     pull("toy", folder, mirror=tmp_path / "mirror")
     record = json.loads((folder.root / "toy" / "record.json").read_text())
 
-    assert record["origin"] == {"distribution": "toy-weights", "version": "1.0"}
+    assert record["origin"] == [{"distribution": "toy-weights", "version": "1.0"}]
     assert record["licence"] == "Apache-2.0"
     assert record["files"]["names.txt"] == {
         "sha256": hashlib.sha256(PLAIN).hexdigest(),
@@ -233,17 +289,19 @@ def test_truncated_file_is_noticed_before_loading(folder: ModelFolder, tmp_path:
 
 def test_listing_tells_which_models_are_here(folder: ModelFolder, tmp_path: Path) -> None:
     assert [(each.description.name, each.installed) for each in folder.installed()] == [
-        ("toy", False)
+        ("toy", False),
+        ("cut_toy", False),
     ]
     write_wheel(tmp_path / "mirror")
     pull("toys", folder, mirror=tmp_path / "mirror")
     assert [(each.description.name, each.installed) for each in folder.installed()] == [
-        ("toy", True)
+        ("toy", True),
+        ("cut_toy", False),
     ]
 
 
 def test_unknown_model_is_answered_with_the_known_ones(folder: ModelFolder) -> None:
-    with pytest.raises(ModelMissing, match="there are: toy"):
+    with pytest.raises(ModelMissing, match="there are: toy, cut_toy"):
         pull("nothing", folder)
 
 
@@ -259,12 +317,13 @@ class TestStarter:
     """The table itself, not the toy."""
 
     def test_every_model_of_the_starter_is_described(self) -> None:
-        assert MODEL_SETS["starter"] == ("minilm", "efficientnet_lite2", "yamnet")
+        assert MODEL_SETS["starter"] == ("minilm", "efficientnet_lite2", "yamnet", "whisper_base")
         assert set(MODEL_SETS["starter"]) <= set(MODELS)
 
     @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
     def test_descriptions_are_complete(self, model: ModelDescription) -> None:
         assert model.licence
+        assert model.wheels
         assert model.size_bytes == sum(each.size_bytes for each in model.files)
         assert all(len(each.sha256) == 64 for each in model.files)
         assert len({each.name for each in model.files}) == len(model.files)

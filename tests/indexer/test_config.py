@@ -20,7 +20,8 @@ def test_the_starter_collection_is_the_default_and_parses() -> None:
     config = load_collection()
     assert config.name == "starter"
     assert list(config.channels_for("image")) == ["pictures", "looks", "titles"]
-    assert list(config.channels_for("audio")) == ["sounds", "timbre", "titles"]
+    assert list(config.channels_for("audio")) == ["sounds", "timbre", "speech", "titles"]
+    assert list(config.channels_for("video")) == ["frames", "sounds", "timbre", "speech", "titles"]
     assert list(config.channels_for("text")) == ["passages", "titles"]
 
 
@@ -86,3 +87,42 @@ def test_sound_that_is_not_cut_in_windows_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match="sound is cut in windows"):
         parse_collection(text)
+
+
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        (
+            "media: [audio]\n    segments: {kind: utterances}\n"
+            "    encoder: {family: sentence_transformers}",
+            "a recognizer and segments of kind utterances belong together",
+        ),
+        (
+            "media: [text]\n    segments: {kind: passages, max_words: 50}\n"
+            "    recognizer: {family: whisper}\n    encoder: {family: sentence_transformers}",
+            "a recognizer and segments of kind utterances belong together",
+        ),
+        (
+            "media: [audio]\n    segments: {kind: shots}\n"
+            "    encoder: {family: concepts, classifier: efficientnet_lite2}",
+            "shots are cut from video, not from audio",
+        ),
+        (
+            "media: [video]\n    segments: {kind: shots}\n"
+            "    encoder: {family: concepts, classifier: yamnet}",
+            "its encoder takes audio, but shots are encoded as image",
+        ),
+    ],
+)
+def test_speech_and_shots_need_what_they_are_made_of(channel: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_collection(f"name: tiny\nchannels:\n  some:\n    {channel}\n")
+
+
+def test_a_collection_names_each_model_it_stands_on_once() -> None:
+    assert sorted(load_collection("starter").models) == [
+        "efficientnet_lite2",
+        "minilm",
+        "whisper_base",
+        "yamnet",
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoders.media.content import Document, Sound, SoundInfo
+from encoders.media.content import Block, Document, Sound, SoundInfo
 from encoders.media.decoder_child import DecoderUnavailable
 from encoders.media.rejection import MediaRejected
 from encoders.media.segmentation import window_ranges
@@ -52,7 +52,7 @@ class NoSandbox:
         return done(Sound(np.ones(round(seconds * rate), np.float32), rate))
 
     def document(self, path: Path, format: str) -> Future[Document]:
-        return done(Document(self.blocks))
+        return done(Document(tuple(Block(text) for text in self.blocks)))
 
 
 def done(value: Any) -> Future[Any]:
@@ -65,8 +65,10 @@ def ahead(tmp_path: Path, sandbox: NoSandbox) -> DecodeAhead:
     with Catalog.open(DataDir(tmp_path / "data")) as catalog:
         catalog.register_collection(CONFIG)
         identities = channel_identities(CONFIG, FakeLoader())  # type: ignore[arg-type]
-        planner = Planner(catalog, CONFIG, identities, KnownFiles())
-        return DecodeAhead(find_files([tmp_path / "media"]), planner, sandbox)  # type: ignore[arg-type]
+        planner = Planner(catalog, CONFIG, identities, {}, KnownFiles())
+        return DecodeAhead(
+            find_files([tmp_path / "media"]), planner, sandbox, FakeLoader().open_recognizer
+        )  # type: ignore[arg-type]
 
 
 def messages(tmp_path: Path, sandbox: NoSandbox) -> list[Message]:

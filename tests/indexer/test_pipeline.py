@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from indexer.catalog.catalog import Catalog
 from indexer.errors import MassDeleteRefused
+from indexer.pipeline import IngestOptions, ingest
 from tests.indexer.fakes import FakeLoader
 from tests.indexer.small_media import CONFIG, ids, run, write_picture
 
@@ -22,7 +24,7 @@ def test_every_file_is_stored_with_its_channels_and_the_counts_add_up(
     known = {Path(e.item.location).name: e for e in catalog.known_items(CONFIG.name)}
     assert set(known["picture-0.png"].channels) == {"pictures", "looks", "titles"}
     assert set(known["picture-1.png"].channels) == {"pictures", "looks"}
-    assert set(known["long.flac"].channels) == {"sounds", "timbre"}
+    assert set(known["long.flac"].channels) == {"sounds", "timbre", "speech"}
     assert known["long.flac"].channels["sounds"].num_segments == 18
     assert known["short.wav"].channels["sounds"].num_segments == 1
     assert known["story.txt"].channels["passages"].num_segments > 1
@@ -113,12 +115,14 @@ def test_pruning_a_large_share_is_refused_unless_forced(tmp_path: Path, catalog:
 
 
 def test_a_file_without_a_channel_is_skipped_and_named(media: Path, catalog: Catalog) -> None:
-    from tests.generated_media import video_bytes
-
-    (media / "clip.mp4").write_bytes(video_bytes("mp4"))
-    summary, _ = run(media, catalog)
+    silent = structs.replace(
+        CONFIG, channels={"pictures": CONFIG.channels["pictures"]}, attributes={}
+    )
+    summary = ingest([media], catalog, silent, FakeLoader(), IngestOptions())  # type: ignore[arg-type]
     assert [(Path(s.location).name, s.reason) for s in summary.skipped] == [
-        ("clip.mp4", "no_channel")
+        ("story.txt", "no_channel"),
+        ("long.flac", "no_channel"),
+        ("short.wav", "no_channel"),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from encoders.config import EncoderConfig
 from encoders.encoder import EncoderIdentity
-from encoders.media.content import Medium, Picture, Segment, Sound
+from encoders.media.content import Medium, Picture, Segment, Sound, Transcript, Utterance
 from encoders.media.segmentation import segmentation_id
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
@@ -35,6 +36,11 @@ channels:
     media: [audio]
     segments: {kind: windows, length_seconds: 10, hop_seconds: 5}
     encoder: {family: concepts, classifier: yamnet}
+  speech:
+    media: [audio, video]
+    segments: {kind: utterances}
+    recognizer: {family: whisper}
+    encoder: {family: sentence_transformers}
   passages:
     media: [text]
     segments: {kind: passages, max_words: 8}
@@ -123,6 +129,25 @@ class SmallCollection:
             duration_seconds=5.0 * len(pitches) + 5,
         )
 
+    def talk(self, item_id: str, utterances: list[Utterance], **attributes: Any) -> None:
+        """Store a recording of speech and nothing else."""
+        path = self.media / f"{item_id}.wav"
+        path.write_bytes(item_id.encode())
+        content = [
+            (Segment(each.start_seconds, each.stop_seconds, each.text), each.text)
+            for each in utterances
+        ]
+        self._write(
+            item_id,
+            "audio",
+            "wav",
+            path,
+            {"speech": content},
+            attributes,
+            transcript=Transcript(tuple(utterances), "en", "recognized"),
+            duration_seconds=utterances[-1].stop_seconds,
+        )
+
     def text(self, item_id: str, passages: list[str], **attributes: Any) -> None:
         path = self.media / f"{item_id}.html"
         path.write_text("\n\n".join(passages))
@@ -137,6 +162,7 @@ class SmallCollection:
         path: Path,
         contents: Mapping[str, list[tuple[Segment, Any]]],
         attributes: dict[str, Any],
+        transcript: Transcript | None = None,
         **sizes: Any,
     ) -> None:
         if "title" in attributes:
@@ -156,7 +182,8 @@ class SmallCollection:
             **sizes,
         )
         channels = tuple(
-            self._vectors(channel, sha256, content) for channel, content in contents.items()
+            replace(self._vectors(channel, sha256, content), transcript=transcript)
+            for channel, content in contents.items()
         )
         self.catalog.write(self.config.name, [ItemWrite(record, channels)])
         self.live.refresh()

@@ -1,6 +1,6 @@
 import pytest
 
-from search_api.fusion import RankedItem, fuse_ranks
+from search_api.fusion import RankedItem, fuse_ranks, merge_channels
 
 
 def ranked(*entries: tuple[int, float]) -> list[RankedItem]:
@@ -16,12 +16,19 @@ def test_sums_of_reciprocal_ranks_are_those_worked_out_by_hand() -> None:
     assert fused[0].ranks == {"a": 2, "b": 1}
 
 
-def test_one_channel_keeps_its_order() -> None:
+def test_in_one_space_an_item_counts_with_its_best_cosine_in_any_channel() -> None:
+    pictures, speech = ranked((1, 0.8), (2, 0.5)), ranked((2, 0.6), (3, 0.2))
+    merged = merge_channels([pictures, speech])
+    assert [(item.item_row, item.score) for item in merged] == [(1, 0.8), (2, 0.6), (3, 0.2)]
+    assert merge_channels([]) == []
+
+
+def test_one_space_keeps_its_order() -> None:
     fused = fuse_ranks({"a": ranked((5, 0.9), (1, 0.9), (3, 0.1))})
     assert [item.item_row for item in fused] == [5, 1, 3]
 
 
-def test_a_channel_without_items_does_not_matter() -> None:
+def test_a_space_without_items_does_not_matter() -> None:
     channels = {"a": ranked((1, 0.9), (2, 0.8))}
     assert fuse_ranks({**channels, "empty": []}) == fuse_ranks(channels)
 
@@ -31,7 +38,7 @@ def test_equal_sums_are_ordered_by_cosine_then_by_id() -> None:
     assert [item.item_row for item in fused] == [3, 1, 2]
 
 
-def test_the_order_of_channels_does_not_matter() -> None:
+def test_the_order_of_spaces_does_not_matter() -> None:
     a, b, c = ranked((1, 0.9), (2, 0.1)), ranked((2, 0.7), (3, 0.2)), ranked((3, 0.8), (1, 0.3))
     first = fuse_ranks({"a": a, "b": b, "c": c})
     second = fuse_ranks({"c": c, "b": b, "a": a})

@@ -33,7 +33,9 @@ def test_items_come_in_order_of_their_best_segments() -> None:
 
 
 def test_windows_beside_a_peak_that_match_as_well_become_one_moment() -> None:
-    moments = moments_of([window(1, 5, 0.61), window(0, 0, 0.60), window(5, 60, 0.41)])
+    moments = moments_of(
+        [window(1, 5, 0.61), window(0, 0, 0.60), window(5, 60, 0.41), window(9, 99, 0.2)]
+    )
     assert [(m.start_seconds, m.stop_seconds, m.score) for m in moments] == [
         (0, 15, 0.61),
         (60, 70, 0.41),
@@ -69,3 +71,16 @@ def test_passages_without_time_stay_single() -> None:
 def test_windows_that_match_badly_do_not_grow() -> None:
     moments = moments_of([window(0, 0, -0.1), window(1, 5, -0.1), window(3, 15, -0.2)])
     assert (moments[0].start_seconds, moments[0].stop_seconds) == (0, 10)
+
+
+def test_sentences_with_a_breath_between_them_become_one_moment_with_all_words() -> None:
+    said = [
+        SegmentScore(1, 0.80, 12.0, 15.0, "second."),
+        SegmentScore(0, 0.79, 8.0, 11.5, "First,"),
+        SegmentScore(7, 0.78, 40.0, 44.0, "Elsewhere."),
+    ]
+    moments = moments_of(said)
+    assert [(m.start_seconds, m.stop_seconds, m.text) for m in moments] == [
+        (8.0, 15.0, "First, second."),
+        (40.0, 44.0, "Elsewhere."),
+    ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from encoders.media.content import Block
 from encoders.media.html_text import html_document
 
 
@@ -26,16 +27,28 @@ from encoders.media.html_text import html_document
     ],
 )
 def test_what_a_reader_reads(page: str, blocks: list[str]) -> None:
-    assert list(html_document(page).blocks) == blocks
+    assert [block.text for block in html_document(page).blocks] == blocks
 
 
 def test_the_title_is_kept_apart() -> None:
     document = html_document(
         "<html><head><title> A\n&amp; B </title></head><h1>Heading</h1></html>"
     )
-    assert (document.title, document.blocks) == ("A & B", ("Heading",))
+    assert (document.title, document.blocks) == ("A & B", (Block("Heading", 1),))
     assert html_document("<p>x").title is None
 
 
 def test_very_deep_nesting_is_read() -> None:
-    assert html_document("<div>" * 50_000 + "deep").blocks == ("deep",)
+    assert html_document("<div>" * 50_000 + "deep").blocks == (Block("deep"),)
+
+
+def test_headings_say_their_level_even_when_never_closed() -> None:
+    page = "<h1>Guide</h1><p>one<h3>Part <b>two</b><p>three<h2>four</h2>five"
+    assert html_document(page).blocks == (
+        Block("Guide", 1),
+        Block("one"),
+        Block("Part two", 3),
+        Block("three"),
+        Block("four", 2),
+        Block("five"),
+    )

@@ -21,7 +21,7 @@ from encoders.media.rejection import MediaRejected
 )
 def test_a_record_is_its_strings_under_their_keys(text: str, blocks: list[str]) -> None:
     document = json_document(text)
-    assert list(document.blocks) == blocks
+    assert [block.text for block in document.blocks] == blocks
     assert document.blocks_are_records
 
 
@@ -32,7 +32,7 @@ def test_an_object_may_have_a_title() -> None:
 
 def test_each_line_is_a_record() -> None:
     document = jsonl_document('{"a": "x"}\n\n  \n"y"\n')
-    assert document.blocks == ("a: x", "y")
+    assert [block.text for block in document.blocks] == ["a: x", "y"]
     assert document.blocks_are_records
 
 
@@ -47,3 +47,9 @@ def test_a_broken_line_is_named() -> None:
     with pytest.raises(MediaRejected, match="line 3") as caught:
         jsonl_document('{"a": "x"}\n\n{"a"\n')
     assert caught.value.reason == "invalid_json"
+
+
+def test_halves_of_characters_are_not_handed_on() -> None:
+    document = json_document('{"title": "\\ud800", "\\udfff": "whale \\ud83d\\udc0b"}')
+    assert document.title == "?"
+    assert [block.text for block in document.blocks] == ["title: ?\n?: whale \U0001f40b"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from encoders.media.content import Block
 from encoders.media.markdown_text import markdown_document
 
 
@@ -30,9 +31,20 @@ from encoders.media.markdown_text import markdown_document
     ],
 )
 def test_marks_go_and_words_stay(text: str, blocks: list[str]) -> None:
-    assert list(markdown_document(text).blocks) == blocks
+    assert [block.text for block in markdown_document(text).blocks] == blocks
 
 
 def test_the_title_is_the_first_heading() -> None:
     assert markdown_document("text\n\n## The *first*\n\n# Second").title == "The first"
     assert markdown_document("no heading").title is None
+
+
+def test_headings_say_their_level() -> None:
+    text = "Guide\n=====\n\none\n\nPart\n----\n\n### *Deep* ###\n\ntwo\n"
+    assert markdown_document(text).blocks == (
+        Block("Guide", 1),
+        Block("one"),
+        Block("Part", 2),
+        Block("Deep", 3),
+        Block("two"),
+    )

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from encoders.media.content import DecodedPicture, Document, Sound, SoundInfo
+from encoders.media.content import DecodedPicture, Document, Shot, Sound, SoundInfo
 from encoders.media.rejection import MediaRejected
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.sniff import sniff
 from tests.generated_media import write_silent_flac
-from tests.media_zoo import SILENT_FLAC_SECONDS, make_bad, make_good
+from tests.media_zoo import SILENT_FLAC_SECONDS, damaged_videos, make_bad, make_good
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +21,15 @@ def sandbox() -> Iterator[DecodeSandbox]:
         yield opened
 
 
-def decode(path: Path, sandbox: DecodeSandbox) -> DecodedPicture | Sound | Document:
+def decode(path: Path, sandbox: DecodeSandbox) -> DecodedPicture | Sound | Document | list[Shot]:
     sniffed = sniff(path)
     if sniffed.medium == "image":
         return sandbox.picture(path, max_side_px=256).result()
     if sniffed.medium == "text":
         return sandbox.document(path, sniffed.format).result()
+    if sniffed.medium == "video":
+        video = sandbox.video_info(path).result()
+        return sandbox.shots(path, 0.0, video.duration_seconds, 10.0, max_side_px=64).result()
     info = sandbox.sound_info(path).result()
     return sandbox.sound(path, 0.0, min(info.duration_seconds, 10.0), 16_000).result()
 
@@ -55,6 +58,20 @@ def test_every_bad_file_gives_its_reason(tmp_path: Path, sandbox: DecodeSandbox)
         else:
             reasons[path] = "decoded"
     assert reasons == expected
+
+
+def test_damaged_videos_are_decoded_or_refused_and_never_bring_a_decoder_down(
+    tmp_path: Path, sandbox: DecodeSandbox
+) -> None:
+    reasons = set()
+    for path in damaged_videos(tmp_path, num_each=8, seed=1):
+        try:
+            decode(path, sandbox)
+            info = sandbox.sound_info(path).result()
+            sandbox.sound(path, 0.0, min(info.duration_seconds, 10.0), 16_000).result()
+        except MediaRejected as error:
+            reasons.add(error.reason)
+    assert reasons.isdisjoint({"decoder_crashed", "out_of_memory", "timeout"})
 
 
 def test_two_hours_of_silence_are_known_without_decoding_them(

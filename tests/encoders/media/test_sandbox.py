@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from encoders.media.content import Block
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.rejection import MediaRejected, Reason
 from encoders.media.sandbox import DecodeSandbox
@@ -217,7 +218,7 @@ def test_every_kind_of_medium_goes_through(
     assert sandbox.thumbnail(picture_path, max_side_px=30).result()[8:12] == b"WEBP"
     assert sandbox.sound_info(sound_path).result().duration_seconds == 2.0
     assert len(sandbox.sound(sound_path, 0.5, 1.0, 8_000).result().samples) == 4_000
-    assert sandbox.document(tmp_path / "a.txt", "plain").result().blocks == ("some words",)
+    assert sandbox.document(tmp_path / "a.txt", "plain").result().blocks == (Block("some words"),)
 
 
 def test_a_file_that_is_gone_has_vanished(sandbox: DecodeSandbox, tmp_path: Path) -> None:

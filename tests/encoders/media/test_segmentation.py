@@ -4,9 +4,15 @@ import itertools
 
 import pytest
 
-from encoders.config import PassageSegments, WholeSegments, WindowSegments
-from encoders.media.content import Document
-from encoders.media.segmentation import count_words, passages, segmentation_id, window_ranges
+from encoders.config import PassageSegments, UtteranceSegments, WholeSegments, WindowSegments
+from encoders.media.content import Block, Document, Segment, Utterance, Word
+from encoders.media.segmentation import (
+    count_words,
+    passages,
+    segmentation_id,
+    utterance_segments,
+    window_ranges,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,35 +56,109 @@ def numbered(first: int, stop: int) -> str:
     return " ".join(f"w{number}" for number in range(first, stop))
 
 
+def plain(*texts: str, records: bool = False) -> Document:
+    return Document(tuple(Block(text) for text in texts), blocks_are_records=records)
+
+
+def cut(document: Document, max_words: int, overlap_words: int = 0) -> list[str | None]:
+    return [passage.text for passage in passages(document, max_words, overlap_words)]
+
+
 def test_short_paragraphs_share_a_passage() -> None:
-    document = Document(("one two", "three four", "five six seven"))
-    assert passages(document, 4, 0) == ["one two\nthree four", "five six seven"]
+    document = plain("one two", "three four", "five six seven")
+    assert cut(document, 4) == ["one two\nthree four", "five six seven"]
 
 
 def test_records_never_share_a_passage() -> None:
-    document = Document(("one", "two", numbered(0, 5)), blocks_are_records=True)
-    assert passages(document, 4, 0) == ["one", "two", numbered(0, 4), numbered(1, 5)]
+    document = plain("one", "two", numbered(0, 5), records=True)
+    assert cut(document, 4) == ["one", "two", numbered(0, 4), numbered(1, 5)]
 
 
-def test_a_long_paragraph_is_cut_with_overlap_and_the_last_aligned_to_its_end() -> None:
-    cut = passages(Document(("short", numbered(0, 22), "end")), 10, 4)
-    assert cut == ["short", numbered(0, 10), numbered(6, 16), numbered(12, 22), "end"]
-    assert passages(Document((numbered(0, 23),)), 10, 4)[-2:] == [
+def test_a_long_sentence_is_cut_with_overlap_and_the_last_part_aligned_to_its_end() -> None:
+    assert cut(plain("short", numbered(0, 22), "end"), 10, 4) == [
+        "short",
+        numbered(0, 10),
+        numbered(6, 16),
         numbered(12, 22),
-        numbered(13, 23),
+        "end",
     ]
+    assert cut(plain(numbered(0, 23)), 10, 4)[-2:] == [numbered(12, 22), numbered(13, 23)]
 
 
 def test_a_paragraph_of_exactly_the_limit_stays_whole() -> None:
-    assert passages(Document((numbered(0, 10),)), 10, 4) == [numbered(0, 10)]
+    assert cut(plain(numbered(0, 10)), 10, 4) == [numbered(0, 10)]
+
+
+def test_a_long_paragraph_is_cut_at_sentences_that_neighbours_share() -> None:
+    text = "One two three. Four five! Six seven eight nine? Ten eleven."
+    assert cut(plain(text), 8, 2) == [
+        "One two three. Four five!",
+        "Four five! Six seven eight nine? Ten eleven.",
+    ]
+    assert cut(plain(text), 6, 0) == [
+        "One two three. Four five!",
+        "Six seven eight nine? Ten eleven.",
+    ]
+
+
+def test_a_passage_keeps_the_headings_it_stands_under_and_never_crosses_one() -> None:
+    document = Document(
+        (
+            Block("Guide", 1),
+            Block("Welcome here."),
+            Block("Install", 2),
+            Block("Take this."),
+            Block("And that."),
+            Block("Use", 2),
+            Block("Now go."),
+        )
+    )
+    assert cut(document, 40) == [
+        "Guide\nWelcome here.",
+        "Guide > Install\nTake this.\nAnd that.",
+        "Guide > Use\nNow go.",
+    ]
+
+
+def test_a_heading_is_a_passage_of_its_own_only_when_nothing_stands_under_it() -> None:
+    document = Document(
+        (Block("Guide", 1), Block("Empty", 2), Block("Full", 2), Block("Words."), Block("Last", 2))
+    )
+    assert cut(document, 40) == ["Guide > Empty", "Guide > Full\nWords.", "Guide > Last"]
+
+
+def test_headings_take_at_most_a_quarter_of_a_passage() -> None:
+    document = Document(
+        (Block(numbered(0, 4), 1), Block(numbered(4, 8), 2), Block(numbered(8, 30)))
+    )
+    found = cut(document, 20)
+    assert all(text and text.startswith(numbered(4, 8) + "\n") for text in found)
+    assert all(text and count_words(text) <= 20 for text in found)
+
+
+def test_captions_are_packed_until_a_pause_and_keep_their_times() -> None:
+    document = Document(
+        (
+            Block("one two", 0, 1.0, 2.0),
+            Block("three four", 0, 2.5, 4.0),
+            Block("five", 0, 9.0, 10.0),
+            Block("six seven", 0, 10.0, 11.0),
+            Block("eight nine", 0, 11.0, 12.0),
+        )
+    )
+    assert passages(document, 4, 0) == [
+        Segment(1.0, 4.0, "one two three four"),
+        Segment(9.0, 11.0, "five six seven"),
+        Segment(11.0, 12.0, "eight nine"),
+    ]
 
 
 def test_text_without_spaces_is_cut_and_keeps_its_spelling() -> None:
     text = "灯台守は夕暮れに船を数える。ある晩、鯨が汽笛に答えた。"
-    cut = passages(Document((text,)), 10, 0)
-    assert len(cut) > 1
-    assert all(part in text and count_words(part) <= 10 for part in cut)
-    assert [count_words(part) for part in passages(Document(("x" * 1000,)), 10, 0)] == [10] * 3
+    parts = cut(plain(text), 10)
+    assert len(parts) > 1
+    assert all(part and part in text and count_words(part) <= 10 for part in parts)
+    assert [count_words(part or "") for part in cut(plain("x" * 1000), 10)] == [10] * 3
 
 
 def test_nothing_gives_no_passages() -> None:
@@ -96,3 +176,50 @@ def test_segmentation_id_tells_every_setting_apart() -> None:
     ]
     assert len(set(ids)) == len(ids)
     assert segmentation_id(WholeSegments()) == segmentation_id(WholeSegments(), fields=())
+
+
+def test_speech_is_cut_anew_when_another_recogniser_hears_it() -> None:
+    heard = {segmentation_id(UtteranceSegments(), recognizer_id=name) for name in ("a", "b")}
+    assert len({*heard, segmentation_id(UtteranceSegments())}) == 3
+
+
+def said(text: str, start: float, stop: float, *words: Word) -> Utterance:
+    return Utterance(text, start, stop, words)
+
+
+def test_captions_of_one_sentence_are_searched_as_one() -> None:
+    found = utterance_segments(
+        [
+            said("We left", 0.0, 1.0),
+            said("in the rain.", 1.2, 2.0),
+            said("And then", 2.1, 3.0),
+            said("after a pause", 4.0, 5.0),
+            said("the end", 5.0, 6.0),
+        ],
+        30.0,
+    )
+    assert found == [
+        Segment(0.0, 2.0, "We left in the rain."),
+        Segment(2.1, 3.0, "And then"),
+        Segment(4.0, 6.0, "after a pause the end"),
+    ]
+
+
+def test_captions_are_joined_only_up_to_the_longest_segment() -> None:
+    found = utterance_segments([said(str(n), 4.0 * n, 4.0 * n + 4) for n in range(5)], 10.0)
+    assert [(each.start_seconds, each.stop_seconds) for each in found] == [
+        (0, 8),
+        (8, 16),
+        (16, 20),
+    ]
+
+
+def test_a_long_utterance_is_cut_at_the_times_of_its_words() -> None:
+    words = [Word(f"w{n}", 3.0 * n, 3.0 * n + 2) for n in range(4)]
+    found = utterance_segments([said("w0 w1 w2 w3", 0.0, 11.0, *words)], 6.0)
+    assert found == [Segment(0.0, 5.0, "w0 w1"), Segment(6.0, 11.0, "w2 w3")]
+
+
+def test_a_long_utterance_without_times_of_words_is_cut_by_their_length() -> None:
+    found = utterance_segments([said("aaaa bbbb cccc dddd", 0.0, 40.0)], 20.0)
+    assert found == [Segment(0.0, 20.0, "aaaa bbbb"), Segment(20.0, 40.0, "cccc dddd")]

@@ -121,11 +121,80 @@ def test_other_videos_are_told(tmp_path: Path, format: str) -> None:
     assert sniffed(tmp_path, "film.jpg", video_bytes(format)) == Sniffed("video", format)
 
 
+def element(number: str, content: bytes, *, length: bytes | None = None) -> bytes:
+    """Return an EBML element with its length in eight bytes, or as given."""
+    stated = (len(content) | 1 << 56).to_bytes(8, "big") if length is None else length
+    return bytes.fromhex(number) + stated + content
+
+
+UNKNOWN_LENGTH = b"\x01" + b"\xff" * 7
+
+
+def matroska_file(
+    *track_types: int, doc_type: bytes = b"matroska", before: bytes = b"", after: bytes = b""
+) -> bytes:
+    entries = b"".join(
+        element("ae", element("d7", b"\x01") + element("83", bytes([kind]))) for kind in track_types
+    )
+    tracks = element("1654ae6b", entries)
+    head = element("1a45dfa3", element("4282", doc_type))
+    return head + element("18538067", before + tracks + after, length=UNKNOWN_LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("track_types", "doc_type", "expected"),
+    [
+        ([2], b"matroska", Sniffed("audio", "mka")),
+        ([2, 17], b"webm", Sniffed("audio", "weba")),
+        ([2, 1], b"webm", Sniffed("video", "webm")),
+        ([1], b"matroska", Sniffed("video", "matroska")),
+        ([17], b"matroska", Sniffed("video", "matroska")),
+        ([], b"webm", Sniffed("video", "webm")),
+    ],
+)
+def test_tracks_decide_what_a_matroska_is(
+    tmp_path: Path, track_types: list[int], doc_type: bytes, expected: Sniffed
+) -> None:
+    block = element("a3", b"\x81" + bytes(500))
+    places = (
+        b"",
+        element("ec", bytes(70_000)),
+        element("1f43b675", block),
+        element("1f43b675", block + block, length=UNKNOWN_LENGTH),
+    )
+    for number, before in enumerate(places):
+        content = matroska_file(*track_types, doc_type=doc_type, before=before, after=block)
+        assert sniffed(tmp_path, f"file-{number}", content) == expected
+
+
+def test_a_matroska_that_ends_before_its_tracks_is_truncated(tmp_path: Path) -> None:
+    content = matroska_file(2, before=element("ec", bytes(2000)))
+    for number, stop in enumerate((4, 9, 40, 1000, len(content) - 3)):
+        assert reason_of(tmp_path, f"{number}.mkv", content[:stop]) == "truncated"
+
+
+def test_looking_for_the_tracks_of_a_matroska_ends(tmp_path: Path) -> None:
+    endless = element("ec", b"", length=b"\x80") * 100_000
+    assert reason_of(tmp_path, "a.mkv", matroska_file(2, before=endless)) == "truncated"
+    nested = element("1654ae6b", element("ae", b"", length=b"\x88") * 100_000)
+    assert sniffed(tmp_path, "b.mkv", matroska_file(1, before=nested)).medium == "video"
+
+
+def test_boxes_in_boxes_are_not_followed_without_end(tmp_path: Path) -> None:
+    tracks = b""
+    for _ in range(5000):
+        tracks = struct.pack(">I4s", 8 + len(tracks), b"trak") + tracks
+    film = box(b"ftyp", b"isom" + bytes(4)) + box(b"moov", tracks)
+    assert sniffed(tmp_path, "a.mp4", film) == Sniffed("audio", "m4a")
+
+
 def test_theora_among_the_streams_makes_an_ogg_a_video(tmp_path: Path) -> None:
     sound, film = ogg_page(b"\x01vorbis" + bytes(20)), ogg_page(b"\x80theora" + bytes(20))
     rest = ogg_page(b"data", first=False)
     assert sniffed(tmp_path, "a.ogg", sound + rest) == Sniffed("audio", "ogg")
     assert sniffed(tmp_path, "b.ogg", sound + film + rest) == Sniffed("video", "ogv")
+    film = ogg_page(b"OVP80\x01" + bytes(20))
+    assert sniffed(tmp_path, "c.ogg", film + sound + rest) == Sniffed("video", "ogv")
 
 
 @pytest.mark.parametrize(

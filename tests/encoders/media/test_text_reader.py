@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders.media.content import Document
+from encoders.media.content import Block, Document
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.rejection import MediaRejected
 from encoders.media.text_reader import read_document
@@ -16,6 +16,10 @@ def read(folder: Path, content: bytes, format: str = "plain", **limits: int) -> 
     path = folder / "file"
     path.write_bytes(content)
     return read_document(path, format, limits=DecodeLimits(**limits))
+
+
+def words(document: Document) -> list[str]:
+    return [block.text for block in document.blocks]
 
 
 @pytest.mark.parametrize(
@@ -32,26 +36,26 @@ def read(folder: Path, content: bytes, format: str = "plain", **limits: int) -> 
 )
 def test_encodings_are_recognized(tmp_path: Path, mark: bytes, encoding: str) -> None:
     document = read(tmp_path, mark + TEXT.encode(encoding))
-    assert document.blocks == ("Déjà vu", "à la carte")
+    assert words(document) == ["Déjà vu", "à la carte"]
 
 
 def test_curly_quotes_of_western_files_survive(tmp_path: Path) -> None:
-    assert read(tmp_path, "“Déjà”".encode("cp1252")).blocks == ("“Déjà”",)
+    assert words(read(tmp_path, "“Déjà”".encode("cp1252"))) == ["“Déjà”"]
 
 
 def test_an_html_page_says_its_encoding(tmp_path: Path) -> None:
     page = '<meta charset="windows-1251"><p>Жук'
-    assert read(tmp_path, page.encode("windows-1251"), "html").blocks[0].startswith("Ж")
+    assert words(read(tmp_path, page.encode("windows-1251"), "html"))[0].startswith("Ж")
     unknown = b'<meta charset="no-such"><p>caf\xe9'
-    assert read(tmp_path, unknown, "html").blocks == ("café",)
+    assert words(read(tmp_path, unknown, "html")) == ["café"]
     not_text = b'<meta charset="zlib_codec"><p>caf\xe9'
-    assert read(tmp_path, not_text, "html").blocks == ("café",)
+    assert words(read(tmp_path, not_text, "html")) == ["café"]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_paragraphs_are_what_blank_lines_separate(tmp_path: Path, newline: str) -> None:
     text = newline.join(["one", "two", "", "  ", "three  four", ""])
-    assert read(tmp_path, text.encode()).blocks == ("one two", "three four")
+    assert words(read(tmp_path, text.encode())) == ["one two", "three four"]
 
 
 @pytest.mark.parametrize(
@@ -68,3 +72,13 @@ def test_the_byte_limit_of_text_holds(tmp_path: Path) -> None:
     with pytest.raises(MediaRejected) as caught:
         read(tmp_path, b"word " * 10, max_text_bytes=49)
     assert caught.value.reason == "too_many_bytes"
+
+
+def test_captions_are_timed_blocks(tmp_path: Path) -> None:
+    srt = b"1\r\n00:00:01,500 --> 00:00:02,000\r\n<i>Hello</i>\r\nthere\r\n"
+    assert read(tmp_path, srt, "srt").blocks == (Block("Hello there", 0, 1.5, 2.0),)
+
+
+def test_captions_without_times_are_corrupt(tmp_path: Path) -> None:
+    with pytest.raises(MediaRejected, match=r"line 2: expected two times .* got 'now --> later'"):
+        read(tmp_path, b"WEBVTT\nnow --> later\nwords\n", "vtt")

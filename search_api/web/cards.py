@@ -1,0 +1,174 @@
+"""What a page shows of a hit: a title, where it matched, what is said or written there."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from encoders.media.content import Medium
+from search_api.schemas import Hit, Moment
+from search_api.web.marking import Run, excerpt, marked, question_words
+from search_api.web.page_query import PageQuery
+
+MAX_EXCERPT_CHARS = 240
+MAX_QUOTE_CHARS = 180
+MAX_PASSAGES = 2
+MAX_CHIPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Words that matched."""
+
+    heading: str
+    """What it stands under; empty where there is no heading."""
+
+    runs: list[Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A moment that can be gone to."""
+
+    label: str
+    """From when to when, as players show it."""
+
+    start_seconds: float
+    stop_seconds: float
+    channel: str
+    score: str
+    href: str
+    """The item's page at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A hit as the page of results shows it."""
+
+    item_id: str
+    title: str
+    medium: Medium
+    channel: str
+    """The one in which it stands highest."""
+
+    score: str
+    href: str
+    similar_href: str
+    thumbnail: str
+    """Empty for items without a picture."""
+
+    player: str
+    """What is played, from the best moment on; empty for pictures and texts."""
+
+    chips: list[Chip]
+    passages: list[Passage]
+
+
+def item_url(item_id: str, *, text: str = "", at_seconds: float | None = None) -> str:
+    """Return the address of an item's page, at a moment and with the words asked for if given."""
+    params = {} if at_seconds is None else {"t": f"{at_seconds:g}"}
+    if text:
+        params["q"] = text
+    path = f"/item/{quote(item_id, safe='')}"
+    return f"{path}?{urlencode(params)}" if params else path
+
+
+def media_url(item_id: str, what: str) -> str:
+    """Return the API's address of a file of an item: ``media``, ``playable``, ``thumbnail``."""
+    return f"/v1/items/{quote(item_id, safe='')}/{what}"
+
+
+def title_of(location: str, attributes: dict[str, Any]) -> str:
+    """Return what to call an item: its title if it has one, else the name of its file."""
+    title = attributes.get("title")
+    if isinstance(title, str) and title.strip():
+        return title.strip()
+    return PurePosixPath(location).name or location
+
+
+def clock(seconds: float) -> str:
+    """Return an instant as players show it: ``0:07``, ``12:30``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def card_of(hit: Hit, query: PageQuery) -> Card:
+    """Return what to show of a hit."""
+    words = question_words(query.text)
+    chips = chips_of(hit.item_id, hit.moments, query.text)
+    first = hit.moments[0] if hit.moments else None
+    has_picture = hit.modality in ("image", "video")
+    thumbnail = media_url(hit.item_id, "thumbnail") if has_picture else ""
+    player = ""
+    if hit.modality in ("audio", "video"):
+        player = media_url(hit.item_id, "playable")
+        if chips:
+            player += fragment(chips[0].start_seconds, chips[0].stop_seconds)
+            if thumbnail:
+                thumbnail += f"?at={chips[0].start_seconds:.1f}"
+    start_seconds = chips[0].start_seconds if chips else None
+    return Card(
+        item_id=hit.item_id,
+        title=title_of(hit.location, hit.attributes),
+        medium=hit.modality,
+        channel=first.channel if first else "",
+        score=f"{first.score:.2f}" if first else "",
+        href=item_url(hit.item_id, text=query.text, at_seconds=start_seconds),
+        similar_href=query.like(hit.item_id).url,
+        thumbnail=thumbnail,
+        player=player,
+        chips=chips,
+        passages=passages_of(hit.moments, words, timed=hit.modality != "text"),
+    )
+
+
+def fragment(start_seconds: float, stop_seconds: float) -> str:
+    """Return the part of a media address that says what to play (W3C Media Fragments)."""
+    return f"#t={start_seconds:g},{stop_seconds:g}"
+
+
+def chips_of(item_id: str, moments: list[Moment], text: str) -> list[Chip]:
+    """Return the moments that can be gone to, best first; each place once."""
+    chips: dict[str, Chip] = {}
+    for moment in moments:
+        if moment.start_seconds is None or moment.stop_seconds is None:
+            continue
+        label = f"{clock(moment.start_seconds)}\u2013{clock(moment.stop_seconds)}"
+        if label not in chips and len(chips) < MAX_CHIPS:
+            chips[label] = Chip(
+                label=label,
+                start_seconds=round(moment.start_seconds, 2),
+                stop_seconds=round(moment.stop_seconds, 2),
+                channel=moment.channel,
+                score=f"{moment.score:.2f}",
+                href=item_url(item_id, text=text, at_seconds=round(moment.start_seconds, 2)),
+            )
+    return list(chips.values())
+
+
+def passages_of(moments: list[Moment], words: Set[str], *, timed: bool) -> list[Passage]:
+    """Return the words there, best first: passages of a text, or what is said in a recording.
+
+    Args:
+        moments: of a hit.
+        words: to mark.
+        timed: a recording, of which one short quotation is enough.
+    """
+    texts = [moment.text for moment in moments if not isinstance(moment.text, msgspec.UnsetType)]
+    if timed:
+        return [passage_of(text, words, MAX_QUOTE_CHARS) for text in texts[:1]]
+    return [passage_of(text, words, MAX_EXCERPT_CHARS) for text in texts[:MAX_PASSAGES]]
+
+
+def passage_of(text: str, words: Set[str], max_chars: int) -> Passage:
+    """Return a passage with ``words`` marked; its first line is a heading if more lines follow."""
+    heading, _, body = text.strip().partition("\n")
+    if not body.strip():
+        heading, body = "", heading
+    return Passage(heading.strip(), marked(excerpt(body, words, max_chars), words))

@@ -9,7 +9,7 @@ SOURCES := encoders indexer search_api benchmarks tests
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: help setup demo test lint types faults bench-memory bench-retrieval bench-speech bench-video clean
+.PHONY: help setup browser demo test lint types faults bench-memory bench-retrieval bench-speech bench-video clean
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -28,7 +28,19 @@ endif
 demo: setup ## Fetch models and real media, ingest them, print answers, serve (DEMO_SERVE=0 ends instead).
 	$(BIN)/kindred demo
 
-test: setup ## Run the tests with the starter's real weights.
+browser: ## Get the Chromium that tests the page: from Debian where that needs no asking, else say how.
+	@if test -n "$$KINDRED_CHROMIUM$$(command -v chromium || command -v google-chrome)"; then :; \
+	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "Installing Debian's Chromium for the tests of the page"; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install -y --no-install-recommends chromium >/dev/null \
+			|| echo "Chromium could not be installed: the tests of the page will be skipped"; \
+	else \
+		echo "No Chromium: the tests of the page will be skipped. \`sudo apt-get install chromium\` brings it,"; \
+		echo "or name one in KINDRED_CHROMIUM"; \
+	fi
+
+test: setup browser ## Run the tests with the starter's real weights.
 	$(BIN)/python -m pytest
 
 lint: setup ## Check style and format.

@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-DISTRIBUTIONS = ("kindred-search", "numpy", "torch", "timm", "onnxruntime", "sentence-transformers")
+DISTRIBUTIONS = (
+    "kindred-search",
+    "numpy",
+    "torch",
+    "timm",
+    "onnxruntime",
+    "sentence-transformers",
+    "faster-whisper",
+    "ctranslate2",
+)
 
 
 def environment() -> dict[str, object]:

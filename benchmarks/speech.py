@@ -63,7 +63,10 @@ class HeardRecordings:
             "recording_seconds": round(self.recording_seconds, 1),
             "window_seconds": round(self.window_seconds, 1),
             "spent_seconds": round(self.spent_seconds, 1),
-            "real_time_factor": round(self.spent_seconds / self.recording_seconds, 4),
+            "spent_per_recording_second": round(self.spent_seconds / self.recording_seconds, 4),
+            "spent_per_window_second": (
+                round(self.spent_seconds / self.window_seconds, 4) if self.window_seconds else None
+            ),
         }
 
 
@@ -297,7 +300,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lines(report: Mapping[str, object], name: str) -> str:
     """Return a report as a table of one figure per line."""
-    return table([{name: key, "": str(value)} for key, value in report.items()])
+    return table([{name: key, "": _shown(value)} for key, value in report.items()])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return " / ".join(value) or "none"
+    return str(value)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ HEAVY = (
     "laion_clap",
     "sentence_transformers",
     "timm",
+    "faster_whisper",
+    "ctranslate2",
     "onnxruntime",
     "faiss",
     "qdrant_client",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 
 from encoders.config import SegmentsConfig, config_digest
 from encoders.media.content import Block, Document, Segment, Utterance, Word
@@ -76,8 +76,8 @@ def passages(document: Document, max_words: int, overlap_words: int) -> list[Seg
     A passage begins with the headings it stands under and never crosses one. Short neighbouring
     paragraphs share a passage; records never do. A longer block is cut where sentences end, and
     neighbours share whole sentences of up to ``overlap_words`` words; a sentence that is too long
-    itself is cut between words, the last part aligned to its end. Captions are packed until a pause,
-    or until as many sentences as fit have ended, and carry their times.
+    itself is cut between words, the last part aligned to its end. Captions carry their times and
+    are packed until a pause, or until as many sentences as fit have ended.
 
     ::
 
@@ -200,15 +200,16 @@ def _packed(
 ) -> Iterator[Segment]:
     """Yield blocks that stand under the same headings as passages without these."""
     pending: list[Block] = []
+    num_pending_words = 0
     for block in blocks:
         num_words = count_words(block.text)
-        while pending and not (
-            not are_records
-            and sum(count_words(each.text) for each in pending) + num_words <= max_words
-            and _follows(pending[-1], block)
-        ):
+        while pending:
+            is_full = are_records or num_pending_words + num_words > max_words
+            if not is_full and _follows(pending[-1], block):
+                break
             stop = _end_of_sentences(pending) if _follows(pending[-1], block) else len(pending)
             yield _passage(pending[:stop])
+            num_pending_words -= sum(count_words(each.text) for each in pending[:stop])
             pending = pending[stop:]
         if num_words > max_words:
             for text in _cut_block(block.text, max_words, overlap_words):
@@ -218,6 +219,15 @@ def _packed(
             num_pending_words += num_words
     if pending:
         yield _passage(pending)
+
+
+def _end_of_sentences(blocks: Sequence[Block]) -> int:
+    """Return how many blocks a passage takes: captions up to the last that ends a sentence."""
+    for num_blocks in range(len(blocks), 0, -1):
+        is_caption = blocks[num_blocks - 1].start_seconds is not None
+        if not is_caption or ends_sentence(blocks[num_blocks - 1].text):
+            return num_blocks
+    return len(blocks)
 
 
 def _follows(block: Block, following: Block) -> bool:
@@ -280,7 +290,7 @@ def _short_utterances(said: Utterance, max_seconds: float) -> Iterator[Utterance
     if said.stop_seconds - said.start_seconds <= max_seconds:
         yield said
         return
-    words = said.words or _spread_words(said)
+    words = _timed_words(said)
     first = 0
     for index, word in enumerate(words):
         if index > first and word.stop_seconds - words[first].start_seconds > max_seconds:
@@ -290,20 +300,27 @@ def _short_utterances(said: Utterance, max_seconds: float) -> Iterator[Utterance
         yield _utterance(words[first:])
 
 
-def _spread_words(said: Utterance) -> tuple[Word, ...]:
-    """Return the words of an utterance with times in proportion to their letters."""
-    texts = said.text.split()
-    seconds_per_letter = (said.stop_seconds - said.start_seconds) / sum(map(len, texts))
-    stops = [
-        said.start_seconds + letters * seconds_per_letter for letters in accumulate(map(len, texts))
-    ]
-    starts = [said.start_seconds, *stops[:-1]]
-    return tuple(Word(*each) for each in zip(texts, starts, stops, strict=True))
-
-
 def _utterance(words: Sequence[Word]) -> Utterance:
-    text = " ".join(word.text for word in words)
-    return Utterance(text, words[0].start_seconds, words[-1].stop_seconds, tuple(words))
+    text = "".join(word.text for word in words).strip()
+    return Utterance(text, words[0].start_seconds, words[-1].stop_seconds)
+
+
+def _timed_words(said: Utterance) -> list[Word]:
+    """Return the words of an utterance, each with the space that follows it.
+
+    Words without times get them in proportion to their letters.
+    """
+    if said.words:
+        space = " " if " " in said.text else ""  # not between words of Chinese or Japanese
+        return [replace(word, text=word.text + space) for word in said.words]
+    bounds = [*(match.start() for match in _WORD.finditer(said.text)), len(said.text)]
+    texts = [said.text[start:stop] for start, stop in pairwise(bounds)]
+    num_letters = [len(text.rstrip()) for text in texts]
+    seconds, total = said.stop_seconds - said.start_seconds, max(1, sum(num_letters))
+    times = [
+        said.start_seconds + seconds * num / total for num in accumulate(num_letters, initial=0)
+    ]
+    return [Word(text, *each) for text, each in zip(texts, pairwise(times), strict=True)]
 
 
 def _joined(utterances: Sequence[Utterance]) -> Segment:

@@ -48,3 +48,25 @@ def test_headings_say_their_level() -> None:
         Block("Deep", 3),
         Block("two"),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("# Learning C#\n## F# ##\n### #\n####\n#tag", ["1 Learning C#", "2 F#", "0 #tag"]),
+        ("- one\n- two\n---\nwords", ["0 one", "0 two", "0 words"]),
+        ("> quoted\n---\nwords", ["0 quoted", "0 words"]),
+        ("- one\n\nTitle\n---\nwords", ["0 one", "2 Title", "0 words"]),
+        ("```\n# remark\n```", ["0 # remark"]),
+        ("# The `a` and ``b`c``", ["1 The a and b`c"]),
+    ],
+)
+def test_only_headings_are_headings(text: str, blocks: list[str]) -> None:
+    found = markdown_document(text).blocks
+    assert [f"{block.heading_level} {block.text}" for block in found] == blocks
+
+
+@pytest.mark.parametrize("text", ["*a ", "_a ", "~~a ", "<!--", "[a](", "`", "<a ", "- "])
+def test_the_time_grows_with_the_text_and_not_with_its_square(text: str) -> None:
+    assert len(markdown_document("x " + text * 10_000).blocks) == 1
+    assert markdown_document("# a" + " " * 100_000 + "b").title == "a b"

@@ -153,6 +153,27 @@ def test_captions_are_packed_until_a_pause_and_keep_their_times() -> None:
     ]
 
 
+def test_captions_are_packed_up_to_the_end_of_a_sentence_when_one_ends() -> None:
+    texts = ("one", "two. Three", "four.", "five", "six", "seven", "eight", "nine")
+    document = Document(tuple(Block(text, 0, n, n + 1) for n, text in enumerate(texts)))
+    assert passages(document, 6, 0) == [
+        Segment(0, 3, "one two. Three four."),
+        Segment(3, 8, "five six seven eight nine"),
+    ]
+    assert passages(document, 3, 0) == [
+        Segment(0, 2, "one two. Three"),
+        Segment(2, 3, "four."),
+        Segment(3, 6, "five six seven"),
+        Segment(6, 8, "eight nine"),
+    ]
+
+
+def test_a_long_heading_is_not_read_again_for_each_heading_under_it() -> None:
+    parts = [block for _ in range(3000) for block in (Block("Part", 2), Block("words"))]
+    found = cut(Document((Block("long " * 200_000, 1), *parts)), 120, 20)
+    assert found == ["Part\nwords"] * 3000
+
+
 def test_text_without_spaces_is_cut_and_keeps_its_spelling() -> None:
     text = "灯台守は夕暮れに船を数える。ある晩、鯨が汽笛に答えた。"
     parts = cut(plain(text), 10)
@@ -223,3 +244,11 @@ def test_a_long_utterance_is_cut_at_the_times_of_its_words() -> None:
 def test_a_long_utterance_without_times_of_words_is_cut_by_their_length() -> None:
     found = utterance_segments([said("aaaa bbbb cccc dddd", 0.0, 40.0)], 20.0)
     assert found == [Segment(0.0, 20.0, "aaaa bbbb"), Segment(20.0, 40.0, "cccc dddd")]
+
+
+def test_an_utterance_without_spaces_is_cut_and_keeps_its_spelling() -> None:
+    found = utterance_segments([said("雨が降る。鯨が来た。", 0.0, 40.0)], 20.0)
+    assert found == [Segment(0.0, 20.0, "雨が降る。"), Segment(20.0, 40.0, "鯨が来た。")]
+    words = [Word(text, 10.0 * n, 10.0 * n + 10) for n, text in enumerate(("雨が", "降", "る"))]
+    found = utterance_segments([said("雨が降る", 0.0, 30.0, *words)], 20.0)
+    assert [each.text for each in found] == ["雨が降", "る"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,40 @@ def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     with pytest.raises(MediaRejected) as caught:
         sniff(tmp_path / "a.png")
     assert caught.value.reason == "unreadable"
+
+
+SUBRIP = "1\n00:00:01,000 --> 00:00:02,000\nwords\n"
+WEBVTT = "WEBVTT - a talk\n\n00:01.000 --> 00:02.000\nwords\n"
+
+
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.txt", "a.md", "a.json", "a"])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        str.encode,
+        lambda text: text.replace("\n", "\r\n").encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+    ],
+    ids=["plain", "windows", "utf-16"],
+)
+def test_captions_are_told_by_content_under_any_name(
+    tmp_path: Path, name: str, encoded: Callable[[str], bytes]
+) -> None:
+    assert sniffed(tmp_path, name, encoded(SUBRIP)) == Sniffed("text", "srt")
+    short = SUBRIP.removeprefix("1\n").replace("00:00:", "00:").replace(",", ".")
+    assert sniffed(tmp_path, name, encoded(short)) == Sniffed("text", "srt")
+    assert sniffed(tmp_path, name, encoded(WEBVTT)) == Sniffed("text", "vtt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 00:00:01 we began --> later\n",
+        "WEBVTTs are captions\n",
+        "2\n\n00:01 is a time\n",
+        "# 1\n\n    00:00:01,000 --> 00:00:02,000\n",
+    ],
+)
+def test_text_about_captions_is_not_captions(tmp_path: Path, text: str) -> None:
+    assert sniffed(tmp_path, "a.txt", text) == Sniffed("text", "plain")
+    assert sniffed(tmp_path, "a.md", text) == Sniffed("text", "markdown")

@@ -17,9 +17,11 @@ from PIL import Image
 from encoders.config import ConceptsConfig, PassageSegments, SentenceConfig, WholeSegments
 from encoders.media.rejection import MediaRejected
 from encoders.query_plan import PlannedChannel, plan_queries
+from encoders.serving import version_maker
 from encoders.serving.encoder_process import EncoderProcessConfig, serve
-from encoders.serving.errors import EncoderFailed, EncoderUnavailable
+from encoders.serving.errors import BeingPrepared, EncoderFailed, EncoderUnavailable
 from encoders.serving.messages import Ping, frame, read_reply
+from encoders.serving.version_maker import VersionRequest
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from tests.fake_encoders import FakeLoader
 
@@ -137,6 +139,32 @@ async def test_a_thumbnail_is_a_small_webp(socket_path: Path, tmp_path: Path) ->
         picture = await client.thumbnail(picture_file(tmp_path, "blue"), 16)
     assert picture[:4] == b"RIFF"
     assert picture[8:12] == b"WEBP"
+
+
+@pytest.mark.asyncio
+async def test_a_version_that_browsers_play_is_made_where_it_was_asked_for(
+    socket_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.tiff"
+    Image.new("RGB", (32, 24), "red").save(path)
+    status = path.stat()
+    request = VersionRequest(path, status.st_size, status.st_mtime_ns, tmp_path / "kept" / "scan")
+    async with serving(socket_path, FakeLoader()) as client:
+        assert await client.version(request) == "webp"
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["scan.webp"]
+
+
+@pytest.mark.asyncio
+async def test_a_version_that_takes_long_is_said_to_be_under_way(
+    socket_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_maker, "WAIT_SECONDS", 0.0)
+    path = picture_file(tmp_path, "red")
+    status = path.stat()
+    request = VersionRequest(path, status.st_size, status.st_mtime_ns, tmp_path / "kept" / "red")
+    async with serving(socket_path, FakeLoader()) as client:
+        with pytest.raises(BeingPrepared):
+            await client.version(request)
 
 
 @pytest.mark.asyncio

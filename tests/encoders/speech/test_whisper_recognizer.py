@@ -120,7 +120,7 @@ def test_what_was_not_heard_to_its_end_is_heard_again(
     found = recognizer.recognize(windows, max_seconds=30)
     assert texts(found) == [["en 10. en 10.", "en 10."], ["en 11."]]
     assert [numbers for _, numbers in parrot.runs] == [[10, 11], [10], [10]]
-    times = [word.start_seconds for word in found[0][0].words]
+    times = [word.start_seconds for utterance in found[0] for word in utterance.words]
     assert times == pytest.approx([0.2, 0.5, 4.2, 4.5, 8.2, 8.5])
 
 

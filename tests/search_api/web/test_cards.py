@@ -59,9 +59,8 @@ def test_each_place_has_one_chip() -> None:
 
 def test_what_is_said_is_quoted_once_and_passages_have_their_heading() -> None:
     said = card("video", moment(0.0, 1.0, "the red fox"), moment(2.0, 3.0, "again"))
-    assert [[run.text for run in each.runs] for each in said.passages] == [
-        ["the ", "red", " ", "fox"]
-    ]
+    (quoted,) = said.passages
+    assert [run.text for run in quoted.runs] == ["the ", "red", " ", "fox"]
     text = card("text", moment(None, None, "Guide > Animals\nA fox."), moment(None, None, "Alone"))
     assert [each.heading for each in text.passages] == ["Guide > Animals", ""]
     assert (text.player, text.thumbnail, text.chips) == ("", "", [])

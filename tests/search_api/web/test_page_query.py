@@ -36,8 +36,15 @@ def test_words_come_before_a_file_and_a_file_before_an_item() -> None:
 
 @pytest.mark.parametrize(
     ("text", "limit"),
-    [("10", 10), ("0", 1), ("9999", MAX_LIMIT), ("-5", DEFAULT_LIMIT), ("many", DEFAULT_LIMIT)]
-    + [("9" * 5000, DEFAULT_LIMIT), ("", DEFAULT_LIMIT)],
+    [
+        ("10", 10),
+        ("0", 1),
+        ("9999", MAX_LIMIT),
+        ("-5", DEFAULT_LIMIT),
+        ("many", DEFAULT_LIMIT),
+        ("9" * 5000, DEFAULT_LIMIT),
+        ("", DEFAULT_LIMIT),
+    ],
 )
 def test_a_limit_is_always_one_that_can_be_answered(text: str, limit: int) -> None:
     assert read(f"q=a&limit={text}").limit == limit

@@ -169,7 +169,13 @@ def test_files_that_cannot_be_searched_with_are_refused_with_the_reason(
 
 def test_an_item_page_tells_everything(client: TestClient[Any]) -> None:
     text = html(client.get("/item/red-1"))
-    for part in ("poppy field", "640 × 480", "red-1.png", "/v1/items/red-1/media", "/?item=red-1"):
+    for part in (
+        "poppy field",
+        "640 \u00d7 480",
+        "red-1.png",
+        "/v1/items/red-1/media",
+        "/?item=red-1",
+    ):
         assert part in text
     text = html(client.get("/item/story-1?q=red"))
     assert "<mark>red</mark> fox" in text

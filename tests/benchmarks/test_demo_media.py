@@ -2,19 +2,25 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from PIL import Image
 
+from benchmarks import demo_media, demo_recordings
 from benchmarks.captioned_media import CaptionedFile
 from benchmarks.demo_media import bundled_demo, package_demo, spread
 from tests.benchmarks.test_captioned_media import write
+from tests.generated_media import sine, write_sound
 
 
 @pytest.fixture
-def stamps(tmp_path: Path) -> Path:
+def stamps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(demo_recordings, "RECORDINGS", {"walk": ("animals/birds/crow",)})
+    monkeypatch.setattr(demo_media, "VIDEOS", {"birds": ("animals/birds/owl.png",)})
     root = tmp_path / "stamps"
     for name, caption in (("owl", "An owl."), ("crow", "A crow."), ("crow2", "A crow.")):
-        write(root / "animals/birds" / f"{name}.png", "picture")
         write(root / "animals/birds" / f"{name}.txt", f"{caption}\n")
-    write(root / "animals/birds/crow.ogg", "sound")
+        Image.new("RGBA", (40, 30), "navy").save(root / "animals/birds" / f"{name}.png")
+    for name in ("crow", "crow_desc"):
+        write_sound(root / "animals/birds" / f"{name}.ogg", sine(seconds=0.5), 16_000)
     write(root / "vehicles/emergency/firetruck.png", "picture")
     write(root / "vehicles/emergency/firetruck.txt", "A fire truck.\n")
     write(root / "symbols/math/1.png", "picture")
@@ -40,10 +46,12 @@ def test_demo_copies_media_without_captions_and_one_text_per_theme(
     corpus = package_demo(tmp_path / "demo", stamps, scratch)
     assert names_below(corpus.folder) == [
         "pictures/animals/birds/crow.png",
+        "recordings/walk.flac",
         "sounds/scratch/Human/Laugh-male1.wav",
         "sounds/stamps/animals/birds/crow.ogg",
         "texts/animals/birds.md",
         "texts/vehicles/emergency.md",
+        "videos/birds.mp4",
     ]
     theme = (corpus.folder / "texts/animals/birds.md").read_text(encoding="utf-8")
     assert theme == "# animals / birds\n\n- A crow.\n- An owl.\n"
@@ -62,8 +70,11 @@ def test_demo_asks_every_kind_of_question(tmp_path: Path, stamps: Path, scratch:
     assert titles == {
         "text -> image",
         "text -> sound",
+        "text -> speech",
+        "text -> video",
         "text -> text",
         "image -> image",
+        "image -> video",
         "sound -> sound",
         "image -> text",
     }

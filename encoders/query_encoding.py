@@ -21,8 +21,9 @@ from encoders.config import (
 )
 from encoders.encoder import Encoder, EncoderIdentity
 from encoders.media.content import Document, Medium, Picture, VideoInfo
+from encoders.media.passages import passages
 from encoders.media.sandbox import DecodeSandbox
-from encoders.media.segmentation import passages, window_ranges
+from encoders.media.segmentation import window_ranges
 from encoders.media.sniff import Sniffed, sniff
 from encoders.query_plan import QueryPlan, QuerySource
 from encoders.space import Vectors

@@ -25,9 +25,10 @@ from encoders.media.content import (
     Transcript,
     VideoInfo,
 )
+from encoders.media.passages import passages
 from encoders.media.rejection import MediaRejected
 from encoders.media.sandbox import DecodedPicture, DecodeSandbox, SoundInfo
-from encoders.media.segmentation import passages, utterance_segments, window_ranges
+from encoders.media.segmentation import utterance_segments, window_ranges
 from encoders.media.video_decoder import STRETCH_SECONDS as VIDEO_STRETCH_SECONDS
 from encoders.speech.recognizer import SAMPLE_RATE_HZ, RecordingLanguage, SpeechRecognizer
 from indexer.jobs import Heard, Job, Piece, SpeechPiece

@@ -43,8 +43,11 @@ from search_api.searcher import Searcher
 
 LIMITS = DecodeLimits()
 MAX_SHOT_SECONDS = 10.0
-STEP_TOLERANCE = 2.1
-"""In frames: where some were left out, the first of a new shot comes up to two later."""
+STEP_FRAMES = 1.1
+"""How far off a cut may be found: every frame is looked at, so one frame and what rounding adds."""
+
+VARIABLE_STEP_FRAMES = 2.1
+"""The same where frames were left out: the first of a new shot comes up to two later."""
 
 COSTS: tuple[tuple[ShotVideo, int], ...] = tuple(
     (
@@ -117,8 +120,9 @@ def measure_cuts(seed: int) -> list[CutCounts]:
             cuts = write_shot_video(path, video, stamps, seed=1000 * seed + number)
             # Parts of long shots begin where there is no cut.
             found = [shot.start_seconds for shot in _shots_of(path, max_shot_seconds=600.0)[1:]]
-            tolerance = STEP_TOLERANCE / float(video.frames_per_second)
-            counts.append(count_cuts(video.name, cuts, found, tolerance))
+            frames = VARIABLE_STEP_FRAMES if video.variable_rate else STEP_FRAMES
+            tolerance_seconds = frames / float(video.frames_per_second)
+            counts.append(count_cuts(video.name, cuts, found, tolerance_seconds))
             _progress(f"cuts: {video.name}")
     return counts
 

@@ -90,8 +90,7 @@ def plan_queries(
     identities = {name: identify(channel.encoder) for name, channel in channels.items()}
     offers = [
         QuerySource(channel.encoder, identities[name], _cut_of_files(channel.segments))
-        # Content channels first: they know how files are cut.
-        for name, channel in sorted(channels.items(), key=lambda entry: entry[1].of_fields)
+        for name, channel in sorted(channels.items(), key=lambda entry: _ignorance(entry[1]))
     ]
     for channel in channels.values():
         if isinstance(channel.encoder, ConceptsConfig):
@@ -118,6 +117,13 @@ def plan_queries(
             if fitting:
                 sources[medium][name] = fitting[0]
     return QueryPlan(identities=identities, sources=sources)
+
+
+def _ignorance(channel: PlannedChannel) -> int:
+    """Return how little a channel knows of how files that ask are cut: 0, 1 or 2."""
+    if channel.of_fields:
+        return 2
+    return 1 if isinstance(channel.segments, UtteranceSegments) else 0
 
 
 def _cut_of_files(segments: SegmentsConfig) -> SegmentsConfig:

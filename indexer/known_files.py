@@ -106,15 +106,18 @@ class KnownFiles:
         self.item_ids.add(item_id)
         return item_id
 
-    def missing_under(self, sources: set[str], seen: set[str]) -> list[str]:
-        """Return the ids of items below ``sources`` whose file was neither seen nor is there."""
+    def missing_under(self, sources: set[str], seen: set[str], attached: set[str]) -> list[str]:
+        """Return the ids of items below ``sources`` whose file was neither seen nor is there.
+
+        Files in ``attached`` are there, but no items any more.
+        """
         return [
             entry.item.item_id
             for location, entry in self.by_location.items()
             if location not in seen
             and entry.item.item_id not in self.taken
             and any(Path(location).is_relative_to(source) for source in sources)
-            and is_gone(location)
+            and (location in attached or is_gone(location))
         ]
 
 

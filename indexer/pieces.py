@@ -33,6 +33,7 @@ from encoders.media.video_decoder import STRETCH_SECONDS as VIDEO_STRETCH_SECOND
 from encoders.speech.recognizer import SAMPLE_RATE_HZ, RecordingLanguage, SpeechRecognizer
 from indexer.jobs import Heard, Job, Piece, SpeechPiece
 from indexer.plan import ChannelTask
+from indexer.transcript_files import language_of
 
 STRETCH_SECONDS = 60.0
 """Sound decoded in one go, 4 MB at 16 kHz; at least one window, whatever its length."""
@@ -144,9 +145,7 @@ class PieceMaker:
         parts = consecutive_stretches(self._sound_seconds(job), STRETCH_SECONDS)
         for start, stop in parts:
 
-            def piece(
-                sound: Sound, start: float = start, stop: float = stop
-            ) -> SpeechPiece | None:
+            def piece(sound: Sound, start: float = start, stop: float = stop) -> SpeechPiece | None:
                 _require_all(sound, start, stop)
                 windows = cutter.feed(sound)
                 if stop == parts[-1][1]:
@@ -158,8 +157,11 @@ class PieceMaker:
     def _read_speech(
         self, job: Job, tasks: tuple[ChannelTask, ...], path: Path, cut: UtteranceSegments
     ) -> Request:
+        if job.item.duration_seconds is None:  # nothing else of a recording need be decoded
+            self._sound_seconds(job)
+
         def piece(transcript: Transcript) -> Piece | None:
-            recording = RecordingLanguage(transcript.language)
+            recording = RecordingLanguage(transcript.language or language_of(path))
             heard = Heard(list(transcript.utterances), recording, "file")
             job.heard[tasks[0].segmentation_id] = heard
             return spoken_piece(job, tasks, utterance_segments(heard.utterances, cut.max_seconds))

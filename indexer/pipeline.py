@@ -144,7 +144,9 @@ def _forget_or_prune(
     if gone_failures:
         catalog.forget_failures(config.name, gone_failures)
     sources = {os.fspath(path.resolve()) for path in paths if path.is_dir()}
-    missing = known.missing_under(sources, seen)
+    # What was an item and now belongs to a recording beside it can be found there.
+    attached = {os.fspath(path) for file in files for path in file.transcripts}
+    missing = known.missing_under(sources, seen, attached)
     if not options.prune:
         summary.missing = len(missing)
         return

@@ -26,7 +26,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.config import ChannelConfig, CollectionConfig
 from indexer.known_files import KnownFiles, content_sha256, is_untouched
-from indexer.transcript_files import chosen_transcript, is_timed_json
+from indexer.transcript_files import chosen_transcript, said_besides_words
 from indexer.walk import FoundFile
 
 
@@ -126,8 +126,10 @@ class Planner:
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)
-        found = _with_timed_sidecar(found, medium)
-        attributes = self._attributes(found, item_id, before)
+        besides_words = said_besides_words(found.sidecar) if found.sidecar else None
+        if found.sidecar and besides_words is not None and medium in ("audio", "video"):
+            found = replace(found, transcripts=(*found.transcripts, found.sidecar))
+        attributes = self._attributes(found, besides_words, item_id, before)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
@@ -138,17 +140,35 @@ class Planner:
         return self._planned(item, wanted, before, moved is not None)
 
     def _attributes(
-        self, found: FoundFile, item_id: str, before: KnownItem | None
+        self,
+        found: FoundFile,
+        besides_words: Mapping[str, Any] | None,
+        item_id: str,
+        before: KnownItem | None,
     ) -> dict[str, object]:
+        """Return the attributes of a file.
+
+        Args:
+            found: the file.
+            besides_words: what its sidecar says if that turned out to be a transcript.
+            item_id: of the item.
+            before: what is stored of it.
+        """
+        beside: Mapping[str, Any] | None = None
+        if besides_words is not None:
+            # Programs that write transcripts add whatever they like: only what was asked for.
+            names = besides_words.keys() & self._config.attributes.keys()
+            beside = {name: besides_words[name] for name in names} or None
+        elif found.sidecar is not None:
+            beside = read_sidecar(found.sidecar)
         row = None
         if self._attribute_file is not None:
             row = self._attribute_file.get(item_id, found.relative_path, found.location)
-        if row is None and found.sidecar is None and before is not None:
+        if row is None and beside is None and before is not None:
             # A nightly run that is given no attribute file, or a file about other items, must not
             # forget what an earlier one said.
             return dict(before.item.attributes)
-        values: dict[str, Any] = read_sidecar(found.sidecar) if found.sidecar else {}
-        values.update(row or {})
+        values = {**(beside or {}), **(row or {})}
         return typed_attributes(values, self._config.attributes, origin=found.relative_path)
 
     def _record(
@@ -247,19 +267,17 @@ class Planner:
         )
 
 
-def _with_timed_sidecar(found: FoundFile, medium: Medium) -> FoundFile:
-    """Return a recording whose JSON sidecar turned out to be a transcript with that said."""
-    sidecar = found.sidecar
-    if sidecar is None or medium not in ("audio", "video") or not is_timed_json(sidecar):
-        return found
-    return replace(found, sidecar=None, transcripts=(*found.transcripts, sidecar))
-
-
 def _source_sha256(content: str, fields_text: str | None, transcript: Path | None) -> str:
     """Return the sha256 of what a channel encodes."""
     if fields_text is not None:
         return text_sha256(fields_text)
-    return content if transcript is None else content_sha256(transcript)
+    if transcript is None:
+        return content
+    try:
+        return content_sha256(transcript)
+    except MediaRejected as error:
+        # Else it would look as if the recording itself could not be read.
+        raise MediaRejected(error.reason, f"{transcript.name}: {error.message}") from error
 
 
 def _is_stored(task: ChannelTask, stored: Mapping[str, ChannelState]) -> bool:

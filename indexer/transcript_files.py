@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from encoders.media.sniff import MEDIA_SUFFIXES
 
@@ -14,16 +15,20 @@ TRANSCRIPT_SUFFIXES = (".srt", ".vtt", ".transcript.json")
 """In the order of preference."""
 
 _PICTURE_SUFFIXES = ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .avif .heic .tif .tiff .bmp"
-RECORDING_SUFFIXES = MEDIA_SUFFIXES - frozenset(_PICTURE_SUFFIXES.split())
+RECORDING_SUFFIXES = (MEDIA_SUFFIXES - frozenset(_PICTURE_SUFFIXES.split())) | {".mka", ".weba"}
 
-_LANGUAGE = re.compile(r"\.([a-z]{2,3})(?:-[A-Za-z0-9]{2,8})?$")
+_KEYS = "segments word_segments text language language_probability duration task origin"
+TRANSCRIPT_KEYS = frozenset(_KEYS.split())
+"""What programs that recognise speech write into timed JSON about the whole recording."""
+
+_LANGUAGE = re.compile(r"\.([a-z]{2,3})(?:-[a-z0-9]{2,8})?$", re.IGNORECASE)
 
 
 class TranscriptNames:
     """The transcripts of a folder, looked up by the recording they belong to.
 
     For ``talk.mp3`` these are ``talk.mp3.srt``, ``talk.srt`` and, with a language, ``talk.en.srt``
-    or ``talk.pt-BR.srt``; likewise ``.vtt`` and ``.transcript.json``.
+    or ``talk.pt-BR.srt``; likewise ``.vtt`` and ``.transcript.json``, in capitals too.
 
     Args:
         names: of files in one folder; those that do not end like a transcript are passed over.
@@ -32,13 +37,13 @@ class TranscriptNames:
     def __init__(self, names: Iterable[str]) -> None:
         self._by_recording: dict[str, list[tuple[bool, int, str]]] = defaultdict(list)
         for name in names:
-            for rank, suffix in enumerate(TRANSCRIPT_SUFFIXES):
-                if not name.endswith(suffix):
-                    continue
-                recording = name.removesuffix(suffix)
-                self._by_recording[recording].append((False, rank, name))
-                if tagged := _LANGUAGE.search(recording):
-                    self._by_recording[recording[: tagged.start()]].append((True, rank, name))
+            rank = _rank(name)
+            if rank is None:
+                continue
+            recording = name[: -len(TRANSCRIPT_SUFFIXES[rank])]
+            self._by_recording[recording].append((False, rank, name))
+            if tagged := _language_tag(recording):
+                self._by_recording[recording[: tagged.start()]].append((True, rank, name))
 
     def of(self, path: Path) -> tuple[Path, ...]:
         """Return the transcripts of a file, the best name first.
@@ -63,23 +68,49 @@ def chosen_transcript(transcripts: Collection[Path], language: str | None) -> Pa
 
 def language_of(path: Path) -> str | None:
     """Return the language in a transcript's name: ``talk.en.srt`` says ``en``."""
-    for suffix in TRANSCRIPT_SUFFIXES:
-        if path.name.endswith(suffix):
-            tagged = _LANGUAGE.search(path.name.removesuffix(suffix))
-            return tagged[1] if tagged else None
-    return None
+    rank = _rank(path.name)
+    if rank is None:
+        return None
+    tagged = _language_tag(path.name[: -len(TRANSCRIPT_SUFFIXES[rank])])
+    return tagged[1].lower() if tagged else None
 
 
-def is_timed_json(path: Path) -> bool:
-    """Tell whether a JSON file beside a recording is a transcript and not a list of attributes.
+def said_besides_words(path: Path) -> dict[str, Any] | None:
+    """Return what a JSON file beside a recording says besides the words that are spoken.
 
-    Whisper's tools write ``NAME.json``, which is also what a sidecar may be called.
+    Whisper's tools write ``NAME.json``, which is also what a sidecar may be called; somebody may
+    have put a title in it.
+
+    Returns:
+        The values of a transcript other than `TRANSCRIPT_KEYS`; ``None`` for a file that is no
+        transcript and holds attributes only.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return False  # reading it as attributes says what is wrong
+        return None  # reading it as attributes says what is wrong
     entries = values.get("segments") if isinstance(values, dict) else values
-    return isinstance(entries, list) and all(
-        isinstance(entry, dict) and {"start", "end", "text"} <= entry.keys() for entry in entries
-    )
+    if not isinstance(entries, list) or not all(map(_is_timed, entries)):
+        return None
+    others = {}
+    if isinstance(values, dict):
+        others = {name: value for name, value in values.items() if name not in TRANSCRIPT_KEYS}
+    # Nobody speaks in some recordings; but then a program wrote that, and wrote nothing else.
+    is_transcript = entries or (isinstance(values, dict) and not others)
+    return others if is_transcript else None
+
+
+def _is_timed(entry: object) -> bool:
+    return isinstance(entry, dict) and {"start", "end", "text"} <= entry.keys()
+
+
+def _rank(name: str) -> int | None:
+    """Return which of `TRANSCRIPT_SUFFIXES` a name has, ``None`` if it has none."""
+    suffixes = enumerate(TRANSCRIPT_SUFFIXES)
+    return next((rank for rank, suffix in suffixes if name.lower().endswith(suffix)), None)
+
+
+def _language_tag(recording: str) -> re.Match[str] | None:
+    """Return the language at the end of a name; ``talk.wav`` does not speak Wav."""
+    tagged = _LANGUAGE.search(recording)
+    return None if tagged is None or tagged[0].lower() in RECORDING_SUFFIXES else tagged

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.attributes import sidecar_names, sidecar_of
 from indexer.errors import SourceMissing
-from indexer.transcript_files import TRANSCRIPT_SUFFIXES, TranscriptNames
+from indexer.transcript_files import RECORDING_SUFFIXES, TranscriptNames
+
+_ESCAPED_BYTE = re.compile(rb"\\udc([0-9a-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,10 @@ def find_files(paths: Sequence[Path]) -> Iterator[FoundFile]:
         if not root.exists():
             raise SourceMissing(f"no file or folder at {root}", path=str(root))
     seen: set[str] = set()
+    beside: dict[Path, TranscriptNames] = {}
     for root in roots:
         resolved = root.resolve()
-        found = _walk(resolved, resolved) if resolved.is_dir() else _single(resolved)
+        found = _walk(resolved, resolved) if resolved.is_dir() else _single(resolved, beside)
         for file in found:
             if file.location not in seen:
                 seen.add(file.location)
@@ -93,7 +96,17 @@ def _expand(path: Path) -> Iterator[Path]:
 
 
 def is_gone(location: str) -> bool:
-    """Tell whether there is certainly nothing at a path: one that may not be looked at is there."""
+    """Tell whether there is certainly nothing at a path: one that may not be looked at is there.
+
+    Args:
+        location: a path, perhaps with bytes that are not UTF-8 as `FoundFile.listed_location` shows
+            them.
+    """
+    raw = _ESCAPED_BYTE.sub(lambda match: bytes.fromhex(match[1].decode()), os.fsencode(location))
+    return _nothing_at(location) and _nothing_at(os.fsdecode(raw))
+
+
+def _nothing_at(location: str) -> bool:
     try:
         os.lstat(location)
     except (FileNotFoundError, NotADirectoryError):
@@ -103,21 +116,33 @@ def is_gone(location: str) -> bool:
     return False
 
 
-def _single(path: Path) -> Iterator[FoundFile]:
-    # Looking for few names, not through the folder: a list may name all of a large folder's files.
+def _single(path: Path, transcripts: dict[Path, TranscriptNames]) -> Iterator[FoundFile]:
+    """Yield one file with what lies beside it.
+
+    Args:
+        path: the file.
+        transcripts: of folders that were looked through, once each: a list may name all of a large
+            folder's files. Others are added.
+    """
     beside = frozenset(name for name in sidecar_names(path) if path.with_name(name).is_file())
-    similar = [
-        name.name
-        for suffix in TRANSCRIPT_SUFFIXES
-        for name in path.parent.glob(f"{glob.escape(path.stem)}*{suffix}")
-    ]
+    if path.parent not in transcripts and path.suffix.lower() in RECORDING_SUFFIXES:
+        transcripts[path.parent] = TranscriptNames(_names_in(path.parent))
+    names = transcripts.get(path.parent)
     yield FoundFile(
         path,
         os.fspath(path.parent),
         path.name,
         sidecar_of(path, beside),
-        TranscriptNames(similar).of(path),
+        names.of(path) if names else (),
     )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names of files, none if the folder cannot be listed: its files may be read."""
+    try:
+        return _listed(folder)[0]
+    except OSError:
+        return []
 
 
 def _walk(folder: Path, source: Path) -> Iterator[FoundFile]:

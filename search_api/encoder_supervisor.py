@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from encoders.child_processes import child_environment, module_command
 from encoders.serving.encoder_process import EncoderProcessConfig
 
 MIN_RESTART_SECONDS = 0.5
@@ -68,7 +68,8 @@ class EncoderSupervisor:
             OSError: the machine cannot start one now, or it died before it was told anything.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", "encoders.serving.encoder_process", str(self._socket_path)],
+            module_command("encoders.serving.encoder_process", str(self._socket_path)),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             # A session of its own: Ctrl-C in a terminal is for the supervisor, which ends workers
             # before the encoder that they still need.

@@ -75,3 +75,15 @@ class InvalidRequest(KindredError):
     """A request whose parts do not fit what is documented."""
 
     code = "invalid_request"
+
+
+WRONG_USAGE = frozenset(
+    {
+        "bad_filter",
+        InvalidRequest.code,
+        NoChannel.code,
+        UnknownModality.code,
+        "unknown_channel",
+    }
+)
+"""Codes of errors that whoever asked can mend by asking otherwise."""

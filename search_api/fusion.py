@@ -5,6 +5,10 @@ spaces do not, so the orders of several spaces are joined by reciprocal rank fus
 and Büttcher, *Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods*,
 SIGIR 2009). Ranks of channels would not do: the first of five videos would stand beside the first
 of a million pictures, however little it matches.
+
+A reciprocal rank is averaged over the spaces in which an item of its medium can be found at all,
+not summed: a video that holds the very picture that asks would else stand behind pictures that are
+a little like it in two spaces.
 """
 
 from __future__ import annotations
@@ -36,7 +40,9 @@ class FusedItem:
     item_row: int
     item_id: str
     score: float
-    """Sum over spaces of ``1 / (RANK_CONSTANT + rank)``, ranks counted from 1."""
+    """Mean over the spaces of its medium of ``1 / (RANK_CONSTANT + rank)``, ranks counted from 1; 0
+    for those in which it was not found.
+    """
 
     ranks: Mapping[str, int]
     """Its rank in each space in which it was found."""
@@ -56,14 +62,17 @@ def merge_channels(channels: Iterable[Sequence[RankedItem]]) -> list[RankedItem]
     return sorted(best.values(), key=lambda item: (-item.score, item.item_id))
 
 
-def fuse_ranks(spaces: Mapping[str, Sequence[RankedItem]]) -> list[FusedItem]:
+def fuse_ranks(
+    spaces: Mapping[str, Sequence[RankedItem]], num_spaces_of: Mapping[int, int]
+) -> list[FusedItem]:
     """Return every item of ``spaces``, best first.
 
-    Equal sums are ordered by the best cosine in any space, then by ``item_id``, so that the same
+    Equal scores are ordered by the best cosine in any space, then by ``item_id``, so that the same
     data always gives the same order.
 
     Args:
         spaces: for each space its items, best first, each item at most once.
+        num_spaces_of: by item row, in how many of ``spaces`` an item of its medium can be found.
     """
     ranks: dict[int, dict[str, int]] = {}
     best: dict[int, RankedItem] = {}
@@ -77,7 +86,8 @@ def fuse_ranks(spaces: Mapping[str, Sequence[RankedItem]]) -> list[FusedItem]:
         FusedItem(
             item_row=row,
             item_id=best[row].item_id,
-            score=sum(1 / (RANK_CONSTANT + rank) for rank in sorted(found.values())),
+            score=sum(1 / (RANK_CONSTANT + rank) for rank in sorted(found.values()))
+            / num_spaces_of[row],
             ranks=found,
         )
         for row, found in ranks.items()

@@ -131,22 +131,26 @@ def _grown(
     if peak.start_seconds is None or peak.stop_seconds is None:
         return peak
     near = sorted(
-        (segment.start_seconds, segment.stop_seconds, segment.text)
+        (segment.start_seconds, segment.stop_seconds, segment.row, segment.text)
         for segment in segments
         if segment.start_seconds is not None
         and segment.stop_seconds is not None
         and (segment is peak or segment.score >= NEAR_PEAK * peak.score)
         and not any(_overlaps(segment, moment) for moment in taken)
     )
-    start, stop, text = near[0]
-    for next_start, next_stop, next_text in near[1:]:
-        if next_start <= stop + MAX_GAP_SECONDS:
+    start, stop, row, text = near[0]
+    holds_peak = row == peak.row
+    for next_start, next_stop, row, next_text in near[1:]:
+        gap = SegmentScore(peak.row, peak.score, stop, next_start)
+        if next_start <= stop + MAX_GAP_SECONDS and not any(_overlaps(gap, each) for each in taken):
             stop = max(stop, next_stop)
             text = f"{text} {next_text}" if text and next_text else text
-        elif start <= peak.start_seconds < stop:
+            holds_peak = holds_peak or row == peak.row
+        elif holds_peak:
             break
         else:
             start, stop, text = next_start, next_stop, next_text
+            holds_peak = row == peak.row
     return SegmentScore(peak.row, peak.score, start, stop, text)
 
 
@@ -158,6 +162,8 @@ def _overlaps(segment: SegmentScore, moment: SegmentScore) -> bool:
         or moment.stop_seconds is None
     ):
         return segment.row == moment.row
+    if segment.start_seconds == segment.stop_seconds:  # a caption of no length
+        return moment.start_seconds <= segment.start_seconds <= moment.stop_seconds
     return (
         segment.start_seconds < moment.stop_seconds and segment.stop_seconds > moment.start_seconds
     )

@@ -43,7 +43,7 @@ def make_hits(
             attributes=attributes_of(record),
             # The space in which the item stands highest speaks first.
             moments=sorted(
-                places,
+                _matching(places),
                 key=lambda moment: (
                     item.ranks[view.channels[moment.channel].space_id],
                     -moment.score,
@@ -82,6 +82,11 @@ def _moments_in(
         first += len(group.rows)
         moments.append((position, [_moment(channel, place) for place in moments_of(segments)]))
     return moments
+
+
+def _matching(places: list[Moment]) -> list[Moment]:
+    """Return the places that match at all, or the best one of those that do not."""
+    return [each for each in places if each.score > 0] or [max(places, key=lambda m: m.score)]
 
 
 def _moment(channel: str, place: SegmentScore) -> Moment:

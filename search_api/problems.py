@@ -131,12 +131,16 @@ def status_of(error: KindredError) -> HTTPStatus:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+INTERNALS = frozenset({"path", "traceback"})
+"""Details of errors that are for the log and not for whoever asked."""
+
+
 def kindred_problem(error: KindredError) -> Problem:
     """Return the problem that ``error`` is; one that is not listed gives no internals away."""
     status = status_of(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _problem(status, error.code, "the server failed; its log has the reason")
-    context = {key: value for key, value in error.detail.items() if key != "path"}
+    context = {key: value for key, value in error.detail.items() if key not in INTERNALS}
     if isinstance(error, MediaRejected):
         context["reason"] = error.reason
     return _problem(status, error.code, error.message, context=context)
@@ -147,7 +151,9 @@ def on_kindred_error(request: Request[Any, Any, Any], error: KindredError) -> Re
     problem = kindred_problem(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", code=error.code, error=error.message, path=request.url.path)
-    elif problem.status > HTTPStatus.INTERNAL_SERVER_ERROR and request.url.path != "/readyz":
+    elif problem.status > HTTPStatus.INTERNAL_SERVER_ERROR and not (
+        isinstance(error, BeingPrepared) or request.url.path == "/readyz"
+    ):
         log.warning("cannot answer", code=error.code, error=error.message, path=request.url.path)
     return problem_response(problem)
 

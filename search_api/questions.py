@@ -9,11 +9,18 @@ from pathlib import Path
 
 from litestar.datastructures import UploadFile
 
+from encoders.media.rejection import MediaRejected
 from encoders.media.sniff import Sniffed, sniff
 from search_api.blob_cache import BlobCache
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import QuestionGone
-from search_api.uploads import HINT_SUFFIXES, copy_upload, hint_suffix, upload_path
+from search_api.uploads import (
+    HINT_SUFFIXES,
+    copy_upload,
+    hint_suffix,
+    renamed_rejection,
+    upload_path,
+)
 
 MAX_CACHE_BYTES = 2_000_000_000
 KEPT_SECONDS = 24 * 3600.0
@@ -81,6 +88,8 @@ class Questions:
             path = self._cache.path(sha256 + hint_suffix(upload.filename))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             incoming.replace(path)
+        except MediaRejected as error:
+            raise renamed_rejection(error, incoming, upload) from error
         finally:
             incoming.unlink(missing_ok=True)
         self._cache.added(path.stat().st_size)

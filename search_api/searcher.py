@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -104,7 +105,15 @@ class Searcher:
             # Fused by rank, a few titled items would stand before the same content without a title.
             channels = [name for name in channels if not self._is_about(name)]
         found = await self._query_encoder.encode_file(path, channels)
-        self._askable(channels, found.medium)
+        askable = self._askable(channels, found.medium)
+        if not found.channels:
+            raise NoChannel(
+                f"the {found.medium} holds nothing that the selected channels "
+                f"({', '.join(askable)}) can be asked with; a video without sound shows pictures "
+                "only",
+                medium=found.medium,
+                channels=askable,
+            )
         return await self._run(lambda: self._rank(view, found.channels, options, started))
 
     def _selected_channels(self, options: SearchOptions) -> list[str]:
@@ -237,8 +246,8 @@ class Searcher:
         by_space: dict[str, list[Sequence[RankedItem]]] = defaultdict(list)
         for channel, answer in answers.items():
             by_space[view.channels[channel].space_id].append(answer.items)
-        fused = fuse_ranks({space: merge_channels(found) for space, found in by_space.items()})
-        fused = fused[: options.limit]
+        merged = {space: merge_channels(found) for space, found in by_space.items()}
+        fused = fuse_ranks(merged, self._num_spaces(view, list(answers), merged))[: options.limit]
         exact = all(view.channels[channel].exact for channel in answers)
         return SearchResponse(
             hits=make_hits(view, fused, answers),
@@ -247,6 +256,30 @@ class Searcher:
             mode="exact" if exact else "approximate",
             took_ms=round(1000 * (time.perf_counter() - started), 3),
         )
+
+    def _num_spaces(
+        self, view: LiveView, channels: list[str], merged: Mapping[str, Sequence[RankedItem]]
+    ) -> dict[int, int]:
+        """Return, for each item found, in how many of the spaces searched its medium has channels.
+
+        Args:
+            view: what was searched.
+            channels: those that were searched.
+            merged: what was found in each space.
+        """
+        in_medium = {
+            medium: len(
+                {
+                    view.channels[channel].space_id
+                    for channel in channels
+                    if self._config.channels[channel].takes(medium)
+                }
+            )
+            for medium in MEDIA
+        }
+        rows = sorted({item.item_row for items in merged.values() for item in items})
+        media = view.items.column("medium").take(pa.array(rows, "int64")).to_pylist()
+        return {row: in_medium[medium] for row, medium in zip(rows, media, strict=True)}
 
     def _mask(self, view: LiveView, options: SearchOptions) -> NDArray[np.bool_] | None:
         """Return which items may answer; ``None`` when all may."""

@@ -31,8 +31,10 @@ from search_api.settings import (
 MAX_SOCKET_PATH_BYTES = 100
 """Unix socket paths end at 107 bytes on Linux and at 103 on macOS."""
 
-STOP_SECONDS = 20
-"""How long workers may finish what they answer when the server is told to stop."""
+STOP_SECONDS = 6
+"""How long workers may finish what they answer when the server is told to stop: less than the 10 s
+after which container engines kill.
+"""
 
 FOLDER_PREFIX = "serve-"
 SOCKET_NAME = "encoder.sock"

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from litestar.datastructures import UploadFile
 
+from encoders.media.rejection import MediaRejected
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import UploadTooLarge
 
@@ -44,8 +45,17 @@ async def spooled(
     try:
         await pool.run(lambda: copy_upload(upload, path, max_bytes=max_bytes))
         yield path
+    except MediaRejected as error:
+        raise renamed_rejection(error, path, upload) from error
     finally:
         path.unlink(missing_ok=True)
+
+
+def renamed_rejection(error: MediaRejected, path: Path, upload: UploadFile) -> MediaRejected:
+    """Return a rejection of ``path`` that calls the file what its sender does."""
+    shown = PurePosixPath(upload.filename.replace("\\", "/")).name or "the upload"
+    message = error.message.replace(str(path), shown).replace(path.name, shown)
+    return MediaRejected(error.reason, message, **error.detail)
 
 
 def upload_path(upload: UploadFile, folder: Path) -> Path:

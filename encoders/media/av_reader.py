@@ -114,7 +114,9 @@ class AvReader:
             for frame in self._frames():
                 frame_first = position if frame.pts is None else self._position(frame.pts)
                 frame_stop = frame_first + frame.samples
-                if frame_stop <= position:
+                # FFmpeg hands out damaged AAC with channels that are not there: reading them ends
+                # the process.
+                if frame_stop <= position or not self._is_whole(frame):
                     continue
                 if frame_first > position:  # a hole in the track is silence
                     hole = min(frame_first, stop) - position
@@ -126,6 +128,23 @@ class AvReader:
                     position += len(samples)
                 if position >= stop:
                     return
+
+    def _is_whole(self, frame: AudioFrame) -> bool:
+        """Tell whether a frame is of the sound that began; else its place becomes silence.
+
+        Raises:
+            MediaRejected: ``corrupt``: it is not, and the file holds nothing but sound.
+        """
+        shape = frame.layout.nb_channels, frame.sample_rate
+        if shape == (self.num_channels, self.sample_rate_hz):
+            return True
+        if self._pictures is None:
+            raise MediaRejected(
+                "corrupt",
+                f"the sound begins with {self.num_channels} channels at {self.sample_rate_hz} Hz "
+                f"and goes on with {shape[0]} at {shape[1]} Hz",
+            )
+        return False
 
     def _frames(self) -> Iterator[AudioFrame]:
         """Yield decoded frames from here on; in a video a damaged place becomes silence."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
+from encoders.child_processes import child_environment, module_command
 from encoders.errors import KindredError
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.rejection import MediaRejected
@@ -22,6 +20,14 @@ MAX_TASKS = 1000
 MAX_START_SECONDS = 60.0
 
 DECODER_MODULE = "encoders.media.decoder_process"
+
+CHILD_VARIABLES = {
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # One thread per child: parallelism comes from num_workers, and each BLAS thread would reserve
+    # address space that counts against the limit.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 class DecoderUnavailable(KindredError):
@@ -103,11 +109,11 @@ class DecoderChild:
                 raise DecoderUnavailable("the decode sandbox is closed")
             with theirs:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", DECODER_MODULE, str(theirs.fileno())],
+                    module_command(DECODER_MODULE, str(theirs.fileno())),
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    env=_child_environment(),
+                    env=child_environment(**CHILD_VARIABLES),
                 )
         self._connection = ours
         self._num_tasks = 0
@@ -180,16 +186,3 @@ class _Deadline(threading.Timer):
     def _expire(self) -> None:
         self.expired = True
         self._action()
-
-
-def _child_environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        # The child finds modules where the parent does, whatever started the parent.
-        "PYTHONPATH": os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # One thread per child: parallelism comes from num_workers, and each BLAS thread would
-        # reserve address space that counts against the limit.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }

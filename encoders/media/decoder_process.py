@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import os
 import resource
+import select
 import sys
+import threading
 import traceback
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +27,7 @@ def main() -> None:
     limits: DecodeLimits = connection.recv()
     connection.send("ready")
     give_up_rights(limits)
+    end_with_parent(connection.fileno())
     while True:
         try:
             function, args, kwargs = connection.recv()
@@ -32,6 +35,22 @@ def main() -> None:
             return  # the parent is gone
         allow_cpu_seconds(limits.max_cpu_seconds)
         connection.send(outcome_of(function, args, kwargs, limits))
+
+
+def end_with_parent(descriptor: int) -> None:
+    """End this process when nobody holds the other end of ``descriptor`` any more.
+
+    A thread of its own: an hour of video that nobody waits for must not be made to its end, least
+    of all into a file that the next process writes too.
+    """
+    hang_up = select.poll()
+    hang_up.register(descriptor, 0)  # that the other end is closed is always told
+
+    def watch() -> None:
+        hang_up.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
 def give_up_rights(limits: DecodeLimits) -> None:

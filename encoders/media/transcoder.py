@@ -60,7 +60,7 @@ GROUP_FRAMES = 60
 TICKS_PER_SECOND = 90_000
 """Time base of encoded pictures: every usual frame rate, and any other to 11 µs."""
 
-MUXERS: Mapping[str, str] = {"mp4": "mp4", "m4a": "ipod", "webm": "webm", "weba": "webm"}
+MUXERS: Mapping[str, str] = {"mp4": "mp4", "m4a": "mp4", "webm": "webm", "weba": "webm"}
 
 AAC_RATES_HZ = frozenset({22_050, 24_000, 32_000, 44_100, 48_000})
 AAC_BITS_PER_SECOND = 160_000
@@ -217,7 +217,8 @@ def _copied(
     zero: Fraction,
 ) -> Iterator[TimedPacket]:
     """Add a track as it is, its clock beginning at ``zero``."""
-    copy = output.add_stream_from_template(stream)
+    # By its codec and not by its decoder, which for AV1 is a library that encodes nothing.
+    copy = output.add_stream_from_template(stream, opaque=True)
     assert stream.time_base is not None
     tick_seconds = float(stream.time_base)
     shift = round(zero / stream.time_base)

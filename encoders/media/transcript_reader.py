@@ -33,8 +33,13 @@ def read_transcript(path: Path, *, limits: DecodeLimits) -> Transcript:
         MediaRejected: ``invalid_transcript`` (saying which cue or entry, and what was expected),
             ``too_many_bytes``, ``vanished``, ``unreadable`` or ``empty``.
     """
-    with open_media(path, max_bytes=limits.max_text_bytes) as file:
-        text = decoded(file.read(), "plain").removeprefix("\ufeff")
+    try:
+        with open_media(path, max_bytes=limits.max_text_bytes) as file:
+            text = decoded(file.read(), "plain").removeprefix("\ufeff")
+    except MediaRejected as error:
+        raise MediaRejected(
+            error.reason, f"{path.name}: {error.message}", **error.detail
+        ) from error
     try:
         if is_webvtt(text) or is_subrip(text):
             captions = read_captions(text)

@@ -1,9 +1,10 @@
-"""Making versions of media that browsers play: one at a time, each once, however many ask."""
+"""Making versions of media that browsers play: two at a time, each once, however many ask."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from encoders.serving.errors import BeingPrepared, Overloaded
 
 WAIT_SECONDS = 3.0
 """How long who asks is kept waiting; copying tracks into another container takes less."""
+
+NUM_WORKERS = 2
+"""Versions made at the same time: a picture need not wait for an hour of video."""
 
 MAX_JOBS = 32
 """Versions being made or waiting for their turn."""
@@ -63,10 +67,10 @@ class _Failure:
 
 
 class VersionMaker:
-    """Makes versions in a decoder process of its own, which may write files.
+    """Makes versions in decoder processes of its own, which may write files.
 
     Args:
-        make: writes one; by default in a process that is started when it is first needed.
+        make: writes one; by default in processes that are started when they are first needed.
     """
 
     def __init__(self, make: Make | None = None) -> None:
@@ -118,11 +122,14 @@ class VersionMaker:
 
     def _in_sandbox(self, path: Path, target: Path) -> Future[str | None]:
         if self._sandbox is None:
-            self._sandbox = DecodeSandbox(TRANSCODE_LIMITS)
+            self._sandbox = DecodeSandbox(TRANSCODE_LIMITS, num_workers=NUM_WORKERS)
         return self._sandbox.run(make_version, path, target, limits=TRANSCODE_LIMITS)
 
     async def _job(self, request: VersionRequest) -> str:
-        partial = request.target.with_name(request.target.name + PARTIAL_SUFFIX)
+        # A name of its own, which no other server with this data folder writes to.
+        partial = request.target.with_name(
+            f"{request.target.name}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+        )
         await asyncio.to_thread(request.target.parent.mkdir, parents=True, exist_ok=True)
         started = time.monotonic()
         try:

@@ -165,9 +165,7 @@ class LocalRunner:
         try:
             self._encode_pieces([piece], encoders)
         except Exception as error:
-            self._fail(
-                piece.job, f"{type(error).__name__}: {error} (in its batch: {batch_error})"
-            )
+            self._fail(piece.job, f"{type(error).__name__}: {error} (in its batch: {batch_error})")
 
     def _encode_pieces(self, pieces: list[Piece], encoders: list[Encoder[Any]]) -> None:
         contents: list[Any] = [content for piece in pieces for content in piece.contents]

@@ -33,7 +33,11 @@ def export(item_id: str, form: str, collection: str, as_json: bool) -> int:
         if transcript is None:
             if work.catalog.item(name, item_id) is None:
                 raise ItemNotFound(f"collection {name} has no item {item_id!r}", item_id=item_id)
-            raise NoTranscript(f"nobody has listened to item {item_id!r}", item_id=item_id)
+            raise NoTranscript(
+                f"item {item_id!r} has no transcript: it has no sound, or was taken in without "
+                "a channel of speech",
+                item_id=item_id,
+            )
     if as_json:
         output.print_json(transcript_text.transcript_json(transcript))
         return 0

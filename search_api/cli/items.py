@@ -112,10 +112,12 @@ def failures(collection: str, retry: bool, as_json: bool) -> int:
 
 def _retry(work: Workspace, *, quiet: bool) -> None:
     from indexer.pipeline import IngestOptions, ingest
+    from indexer.walk import is_gone
 
     locations = [Path(entry.location) for entry in work.catalog.failures(work.config.name)]
+    # What is neither there nor gone (a link to nothing, a name that is not UTF-8) stays listed.
     there = [path for path in locations if path.exists()]
-    gone = [str(path) for path in locations if not path.exists()]
+    gone = [str(path) for path in locations if is_gone(str(path))]
     if gone:
         work.catalog.forget_failures(work.config.name, gone)
     if there:

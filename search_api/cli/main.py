@@ -77,9 +77,7 @@ def run(arguments: list[str]) -> int:
             return error.exit_code
         return _tell("usage", error.format_message(), {}, as_json, error.exit_code)
     except KindredError as error:
-        refused = _is_refusal(error)
-        code = EXIT_REFUSED if refused else EXIT_FAILED
-        return _tell(error.code, error.message, _detail(error), as_json, code)
+        return _tell(error.code, error.message, _detail(error), as_json, _exit_code(error))
     except BrokenPipeError:
         # The reader of a pipe went away (`kindred … | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,10 +93,13 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _is_refusal(error: KindredError) -> bool:
+def _exit_code(error: KindredError) -> int:
     from indexer.errors import Refused
+    from search_api.errors import WRONG_USAGE
 
-    return isinstance(error, Refused)
+    if isinstance(error, Refused):
+        return EXIT_REFUSED
+    return EXIT_USAGE if error.code in WRONG_USAGE else EXIT_FAILED
 
 
 def _detail(error: KindredError) -> dict[str, object]:

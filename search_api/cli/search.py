@@ -51,6 +51,8 @@ def search(
     given = [value for value in (text, file, item_id) if value is not None]
     if len(given) != 1:
         raise click.UsageError("give exactly one of TEXT, --file and --item")
+    if text is not None and not text.strip():
+        raise click.UsageError("TEXT holds no words")
     options: dict[str, Any] = {"limit": limit}
     if modality:
         options["modalities"] = _names(modality)
@@ -123,14 +125,16 @@ def print_hits(answer: SearchResponse) -> None:
             str(rank), f"{hit.score:.4f}", hit.modality, hit.item_id, hit.location, _best(hit)
         )
     output.console().print(shown)
-    click.echo(f"{len(answer.hits)} hits in {answer.took_ms:.0f} ms, snapshot {answer.snapshot}")
+    hits = "1 hit" if len(answer.hits) == 1 else f"{len(answer.hits)} hits"
+    click.echo(f"{hits} in {answer.took_ms:.0f} ms, snapshot {answer.snapshot}")
 
 
 def _best(hit: Hit) -> str:
     moment = hit.moments[0]
     parts = [f"{moment.channel} {moment.score:.3f}"]
     if moment.start_seconds is not None:
-        parts.append(f"{output.clock(moment.start_seconds)}-{output.clock(moment.stop_seconds)}")
+        start, stop = output.clock(moment.start_seconds), output.clock(moment.stop_seconds)
+        parts.append(start if start == stop else f"{start}-{stop}")
     if isinstance(moment.text, str):
         text = " ".join(moment.text.split())
         parts.append(text if len(text) <= MAX_TEXT_SHOWN else f"{text[:MAX_TEXT_SHOWN]}…")

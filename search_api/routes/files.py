@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Request, Response
+from litestar import HttpMethod, Request, Response
 from litestar.response import Stream
 
 from search_api.byte_range import ByteRange, RangeNotSatisfiable, parse_range
@@ -14,6 +14,10 @@ from search_api.stored_media import StoredMedia, read_chunks
 
 MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 """A stored file must never act as a page of this server, whatever it contains."""
+
+
+GET_AND_HEAD = (HttpMethod.GET, HttpMethod.HEAD)
+"""What can be read can be asked about."""
 
 
 def file_response(
@@ -32,6 +36,10 @@ def file_response(
     """
     sent = {**MEDIA_HEADERS, **(headers or {}), "ETag": etag, "Accept-Ranges": "bytes"}
     wanted_range = request.headers.get("range")
+    if request.method == HttpMethod.HEAD:
+        media.file.close()
+        sent["Content-Length"] = str(media.size_bytes)
+        return Response(b"", media_type=media.media_type, headers=sent)
     if request.headers.get("if-range") not in (None, etag):
         wanted_range = None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, Router, get, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
@@ -14,7 +14,7 @@ from indexer.catalog.records import ItemRecord
 from search_api.errors import ItemNotFound, UnknownModality
 from search_api.playable import version_name
 from search_api.problems import problem_responses
-from search_api.routes.files import MEDIA_HEADERS, file_response, not_modified
+from search_api.routes.files import GET_AND_HEAD, MEDIA_HEADERS, file_response, not_modified
 from search_api.schemas import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -155,8 +155,9 @@ async def similar_items(
     )
 
 
-@get(
+@route(
     "/{item_id:str}/media",
+    http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 429),
     summary="Read the file of an item",
 )
@@ -176,8 +177,9 @@ async def item_media(
     return file_response(request, media, etag)
 
 
-@get(
+@route(
     "/{item_id:str}/playable",
+    http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 422, 429, 503),
     summary="Read what browsers can play of an item",
 )
@@ -201,8 +203,9 @@ async def item_playable(
     return file_response(request, media, etag, CACHED)
 
 
-@get(
+@route(
     "/{item_id:str}/thumbnail",
+    http_method=GET_AND_HEAD,
     responses=problem_responses(400, 404, 410, 429, 503, 504),
     media_type=THUMBNAIL_TYPE,
     summary="Read a small picture of an item",

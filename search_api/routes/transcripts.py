@@ -43,7 +43,11 @@ async def item_transcript(
     name = service.config.name
     transcript = await service.pool.run(lambda: service.catalog.transcript(name, item.item_id))
     if transcript is None:
-        raise NoTranscript(f"nobody has listened to item {item_id!r}", item_id=item_id)
+        raise NoTranscript(
+            f"item {item_id!r} has no transcript: it has no sound, or was taken in without a "
+            "channel of speech",
+            item_id=item_id,
+        )
     if format == "json":
         return Response(msgspec.convert(transcript, TranscriptOut, from_attributes=True))
     text = transcript_srt(transcript) if format == "srt" else transcript_vtt(transcript)

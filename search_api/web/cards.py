@@ -16,9 +16,13 @@ from search_api.web.marking import Run, excerpt, marked, question_words
 from search_api.web.page_query import PageQuery
 
 MAX_EXCERPT_CHARS = 240
+QUOTED_SHARE = 0.7
+"""Speech is quoted that scores at least this share of the best moment of its recording."""
+
 MAX_QUOTE_CHARS = 180
 MAX_PASSAGES = 2
-MAX_CHIPS = 5
+MAX_CHIPS = 3
+MAX_TITLE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Chip:
     """A moment that can be gone to."""
 
     label: str
-    """From when to when, as players show it."""
+    """From when to when, as players show it; one instant if it lasts less than a second."""
 
     start_seconds: float
     stop_seconds: float
@@ -66,6 +70,10 @@ class Card:
     """What is played, from the best moment on; empty for pictures and texts."""
 
     chips: list[Chip]
+
+    names_channels: bool
+    """The chips are of several channels, so each says of which."""
+
     passages: list[Passage]
 
 
@@ -84,10 +92,14 @@ def media_url(item_id: str, what: str) -> str:
 
 
 def title_of(location: str, attributes: dict[str, Any]) -> str:
-    """Return what to call an item: its title if it has one, else the name of its file."""
+    """Return what to call an item: its title if it has one, else the name of its file.
+
+    Endless titles are cut.
+    """
     title = attributes.get("title")
     if isinstance(title, str) and title.strip():
-        return title.strip()
+        title = " ".join(title.split())
+        return title if len(title) <= MAX_TITLE_CHARS else f"{title[:MAX_TITLE_CHARS]} \u2026"
     return PurePosixPath(location).name or location
 
 
@@ -124,6 +136,7 @@ def card_of(hit: Hit, query: PageQuery) -> Card:
         thumbnail=thumbnail,
         player=player,
         chips=chips,
+        names_channels=len({chip.channel for chip in chips}) > 1,
         passages=passages_of(hit.moments, words, timed=hit.modality != "text"),
     )
 
@@ -134,15 +147,15 @@ def fragment(start_seconds: float, stop_seconds: float) -> str:
 
 
 def chips_of(item_id: str, moments: list[Moment], text: str) -> list[Chip]:
-    """Return the moments that can be gone to, best first; each place once."""
+    """Return the moments that can be gone to, best first; of those with one beginning, the best."""
     chips: dict[str, Chip] = {}
     for moment in moments:
         if moment.start_seconds is None or moment.stop_seconds is None:
             continue
-        label = f"{clock(moment.start_seconds)}\u2013{clock(moment.stop_seconds)}"
-        if label not in chips and len(chips) < MAX_CHIPS:
-            chips[label] = Chip(
-                label=label,
+        start, stop = clock(moment.start_seconds), clock(moment.stop_seconds)
+        if start not in chips and len(chips) < MAX_CHIPS:
+            chips[start] = Chip(
+                label=start if start == stop else f"{start}\u2013{stop}",
                 start_seconds=round(moment.start_seconds, 2),
                 stop_seconds=round(moment.stop_seconds, 2),
                 channel=moment.channel,
@@ -158,9 +171,15 @@ def passages_of(moments: list[Moment], words: Set[str], *, timed: bool) -> list[
     Args:
         moments: of a hit.
         words: to mark.
-        timed: a recording, of which one short quotation is enough.
+        timed: a recording, of which one short quotation is enough; if it was found for something
+            else, what happens to be said in it is no answer.
     """
-    texts = [moment.text for moment in moments if not isinstance(moment.text, msgspec.UnsetType)]
+    least = QUOTED_SHARE * max((moment.score for moment in moments), default=0.0) if timed else -1.0
+    texts = [
+        moment.text
+        for moment in moments
+        if not isinstance(moment.text, msgspec.UnsetType) and moment.score >= least
+    ]
     if timed:
         return [passage_of(text, words, MAX_QUOTE_CHARS) for text in texts[:1]]
     return [passage_of(text, words, MAX_EXCERPT_CHARS) for text in texts[:MAX_PASSAGES]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
@@ -83,13 +84,17 @@ def excerpt(text: str, words: Set[str], max_chars: int) -> str:
 
 
 def _is_form_of_any(word: str, words: Set[str]) -> bool:
-    return word in words or any(_are_forms(word, other) for other in words)
+    # Looked up instead of compared with each: a long question must not make long texts slow.
+    stems = _stems(word)
+    return word in words or not words.isdisjoint(stems) or word in _stems_of_all(frozenset(words))
 
 
-def _are_forms(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return (
-        len(short) >= MIN_STEM_CHARS
-        and len(long) - len(short) <= MAX_ENDING_CHARS
-        and long.startswith(short)
-    )
+@lru_cache(maxsize=64)
+def _stems_of_all(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(stem for word in words for stem in _stems(word))
+
+
+def _stems(word: str) -> list[str]:
+    """Return the shorter words that ``word`` may be a form of."""
+    shortest = max(MIN_STEM_CHARS, len(word) - MAX_ENDING_CHARS)
+    return [word[:length] for length in range(shortest, len(word))]

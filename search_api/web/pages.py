@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, post, route
+from litestar.connection import ASGIConnection
 from litestar.datastructures import UploadFile
 from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, MultipartBody, QueryParameter
 from litestar.response import Redirect
 
@@ -20,7 +24,7 @@ from encoders.media.content import MEDIA
 from encoders.media.sniff import MEDIA_TYPES
 from indexer.catalog.records import ItemRecord
 from search_api.errors import InvalidRequest
-from search_api.routes.files import MEDIA_HEADERS, file_response, not_modified
+from search_api.routes.files import GET_AND_HEAD, MEDIA_HEADERS, file_response, not_modified
 from search_api.routes.items import CACHED, stored_item
 from search_api.schemas import MAX_TEXT_CHARS, Moment, Query, SearchRequest
 from search_api.service import SearchService, Service
@@ -32,13 +36,18 @@ from search_api.web.assets import assets
 from search_api.web.cards import Card, card_of, chips_of, clock, title_of
 from search_api.web.error_pages import PAGE_EXCEPTION_HANDLERS, retry_headers, shown_problem
 from search_api.web.filter_form import active_conditions, filter_inputs
-from search_api.web.item_texts import shown_lines, shown_passages
+from search_api.web.item_texts import shown_lines, shown_text
 from search_api.web.overview import Overview, overview_of
-from search_api.web.page_query import PageQuery
+from search_api.web.page_query import MAX_NAME_CHARS, PageQuery
 from search_api.web.rendering import page
 
 NUM_SHOWCASED = 12
 """Items shown on the start page, to have something to begin with."""
+
+MOMENTS_SECONDS = 2.0
+"""How long the page of an item waits to hear where the words asked for are in it."""
+
+MAX_START_SECONDS = 1e6
 
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -52,7 +61,7 @@ class QuestionForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The rest of the search, as the page's address has it."""
 
 
-@get("/", include_in_schema=False)
+@route("/", http_method=GET_AND_HEAD, include_in_schema=False)
 async def search_page(request: Request[Any, Any, Any], service: Service) -> Response[str]:
     """Return the start page, or the answers to the question in the address."""
     query = PageQuery.from_params(request.query_params.multi_items())
@@ -92,7 +101,7 @@ async def search_page(request: Request[Any, Any, Any], service: Service) -> Resp
     )
 
 
-@get("/item/{item_id:str}", include_in_schema=False)
+@route("/item/{item_id:str}", http_method=GET_AND_HEAD, include_in_schema=False)
 async def item_page(
     item_id: FromPath[str],
     service: Service,
@@ -105,58 +114,75 @@ async def item_page(
     name = service.config.name
     transcript = await service.pool.run(lambda: service.catalog.transcript(name, item_id))
     moments = await _moments_in(service, item, text) if text else []
-    passages = await service.pool.run(
-        lambda: shown_passages(service.view(), service.config, item, text)
-    )
-    return page(
-        "item.html",
-        {
-            "item": item,
-            "title": title_of(item.location, dict(item.attributes)),
-            "text": text,
-            "start_seconds": _seconds(t),
-            "duration": clock(item.duration_seconds) if item.duration_seconds else "",
-            "attributes": _shown_attributes(item),
-            "chips": chips_of(item_id, moments, text),
-            "lines": shown_lines(transcript, item_id, text) if transcript else [],
-            "passages": passages,
-            "back": PageQuery(text=text).url,
-            "similar": PageQuery(item_id=item_id).url,
-        },
-    )
+
+    def made() -> Response[str]:
+        return page(
+            "item.html",
+            {
+                "item": item,
+                "title": title_of(item.location, dict(item.attributes)),
+                "file_name": PurePosixPath(item.location).name,
+                "text": text,
+                "start_seconds": _start_seconds(t, item),
+                "duration": clock(item.duration_seconds) if item.duration_seconds else "",
+                "attributes": _shown_attributes(item),
+                "chips": chips_of(item_id, moments, text),
+                "lines": shown_lines(transcript, text) if transcript else [],
+                "shown": shown_text(service.view(), service.config, item, text),
+                "back": PageQuery(text=text).url,
+                "similar": PageQuery(item_id=item_id).url,
+            },
+        )
+
+    # Not on the event loop: hours of speech have thousands of lines.
+    return await service.pool.run(made)
 
 
-@post("/questions", status_code=303, include_in_schema=False)
-async def send_question(
-    request: Request[Any, Any, Any], data: MultipartBody[QuestionForm], service: Service
-) -> Redirect:
-    """Keep a file to search with, and go to the search's permanent address."""
-    # Another site's page must not fill this server's disk through a visitor's browser.
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+def own_page_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Refuse what another site's page sends, before it is received.
+
+    Such a page must not fill this server's disk through a visitor's browser. Browsers say where a
+    form was sent from: in ``Sec-Fetch-Site`` on trusted addresses, in ``Origin`` on all.
+    """
+    headers = connection.headers
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        is_own = site in ("same-origin", "none")
+    else:
+        # A proxy before this server may have changed the host that the browser asked.
+        hosts = (headers.get("host"), headers.get("x-forwarded-host"))
+        is_own = "origin" not in headers or headers["origin"].partition("://")[2] in hosts
+    if not is_own:
         raise InvalidRequest("files to search with are taken from this server's own page only")
+
+
+@post("/questions", status_code=303, include_in_schema=False, guards=[own_page_only])
+async def send_question(data: MultipartBody[QuestionForm], service: Service) -> Redirect:
+    """Keep a file to search with, and go to the search's permanent address."""
     question = await service.questions.keep(data.file)
     rest = PageQuery.from_params(parse_qsl(data.filters))
-    query = replace(rest, text="", item_id="", file=question.sha256, file_name=data.file.filename)
+    name = data.file.filename[:MAX_NAME_CHARS]
+    query = replace(rest, text="", item_id="", file=question.sha256, file_name=name)
     return Redirect(query.url, status_code=303)
 
 
-@get("/questions/{sha256:str}", include_in_schema=False)
+@route("/questions/{sha256:str}", http_method=GET_AND_HEAD, include_in_schema=False)
 async def question_file(
     sha256: FromPath[str], request: Request[Any, Any, Any], service: Service
 ) -> Response[Any]:
     """Return a file that somebody searched with."""
-    etag = f'"{sha256}"'
+    question = await service.questions.find(sha256)
+    etag = f'"{question.sha256}"'
     known = not_modified(request, etag, CACHED)
     if known is not None:
         return known
-    question = await service.questions.find(sha256)
     is_text = question.sniffed.medium == "text"
     media_type = TEXT_MEDIA_TYPE if is_text else MEDIA_TYPES[question.sniffed.format]
     media = await service.pool.run(lambda: open_kept(question.path, media_type))
     return file_response(request, media, etag, CACHED)
 
 
-@get("/questions/{sha256:str}/thumbnail", include_in_schema=False)
+@route("/questions/{sha256:str}/thumbnail", http_method=GET_AND_HEAD, include_in_schema=False)
 async def question_thumbnail(sha256: FromPath[str], service: Service) -> Response[bytes]:
     """Return a small picture of a file that somebody searched with."""
     question = await service.questions.find(sha256)
@@ -168,7 +194,12 @@ async def question_thumbnail(sha256: FromPath[str], service: Service) -> Respons
     return Response(picture, media_type=THUMBNAIL_TYPE, headers={**MEDIA_HEADERS, **CACHED})
 
 
-@get("/static/{digest:str}/{name:str}", include_in_schema=False, sync_to_thread=False)
+@route(
+    "/static/{digest:str}/{name:str}",
+    http_method=GET_AND_HEAD,
+    include_in_schema=False,
+    sync_to_thread=False,
+)
 def static_file(digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Return a file that the pages are made of."""
     asset = assets().get(name)
@@ -201,10 +232,11 @@ async def _moments_in(service: SearchService, item: ItemRecord, text: str) -> li
     """Return where in an item words are found; nowhere if that cannot be said now."""
     only = {"field": "item_id", "equals": item.item_id}
     try:
-        found = await service.searcher.search(
-            SearchRequest(query=Query(text=text), filter=only, limit=1)
-        )
-    except KindredError:
+        async with asyncio.timeout(MOMENTS_SECONDS):
+            found = await service.searcher.search(
+                SearchRequest(query=Query(text=text), filter=only, limit=1)
+            )
+    except (KindredError, TimeoutError):
         return []  # the page of an item is worth having without them
     return found.hits[0].moments if found.hits else []
 
@@ -217,13 +249,15 @@ def _shown_attributes(item: ItemRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _seconds(text: str) -> float:
-    """Return an instant out of an address; the beginning if it holds none."""
+def _start_seconds(text: str, item: ItemRecord) -> float:
+    """Return an instant of an item out of an address; the beginning if it holds none."""
     try:
         seconds = float(text or 0)
     except ValueError:
         return 0.0
-    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
+    if not math.isfinite(seconds):
+        return 0.0
+    return min(max(0.0, seconds), item.duration_seconds or MAX_START_SECONDS)
 
 
 web_router = Router(

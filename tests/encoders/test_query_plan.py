@@ -77,5 +77,7 @@ def test_a_video_asks_with_its_shots_and_its_sound() -> None:
 
 def test_a_text_that_asks_a_channel_of_speech_is_read_in_passages() -> None:
     speech = PlannedChannel(SentenceConfig(), UtteranceSegments())
+    both = plan_queries({"speech": speech, "texts": TEXTS}, FakeLoader().identify)
+    assert both.sources["text"]["speech"] == both.sources["text"]["texts"]
     plan = plan_queries({"speech": speech}, FakeLoader().identify)
     assert plan.sources["text"]["speech"].segments == DEFAULT_PASSAGES

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
 
 from encoders.media.content import Transcript, Utterance
 from indexer.catalog.catalog import Catalog
+from indexer.pipeline import ingest
 from tests.indexer.fakes import FakeLoader
 from tests.indexer.small_media import CONFIG, ids, run, write_sound
 
@@ -102,6 +104,54 @@ def test_timed_json_named_like_a_sidecar_is_a_transcript(talks: Path, catalog: C
     assert item.attributes == {}
 
 
+def test_timed_json_may_carry_attributes_and_gives_other_files_nothing_else(
+    talks: Path, catalog: Catalog
+) -> None:
+    said = {"segments": [{"start": 0.5, "end": 2, "text": "Hi."}], "text": "Hi.", "model": "base"}
+    (talks / "short.json").write_text(json.dumps({**said, "title": "A talk"}))
+    (talks / "short.txt").write_text("Hi.")
+    summary, _ = run(talks, catalog)
+    assert summary.counts["encoded"] == summary.planned == 4
+    attributes = {
+        Path(entry.item.location).name: dict(entry.item.attributes)
+        for entry in catalog.known_items(CONFIG.name)
+    }
+    assert attributes["short.wav"] == attributes["short.txt"] == {"title": "A talk"}
+    assert transcript(catalog, "short.wav") == Transcript(
+        (Utterance("Hi.", 0.5, 2.0),), None, "file"
+    )
+
+
+def test_the_name_of_a_transcript_says_its_language(talks: Path, catalog: Catalog) -> None:
+    (talks / "short.de.srt").write_text(SRT)
+    run(talks, catalog)
+    found = transcript(catalog, "short.wav")
+    assert found is not None
+    assert found.language == "de"
+
+
+def test_a_recording_of_which_only_the_transcript_is_read_has_a_length(
+    talks: Path, catalog: Catalog
+) -> None:
+    (talks / "short.srt").write_text(SRT)
+    channels = {"speech": CONFIG.channels["speech"]}
+    config = msgspec.structs.replace(CONFIG, name="talks", channels=channels)
+    ingest([talks], catalog, config, FakeLoader())  # type: ignore[arg-type]
+    lengths = {
+        Path(entry.item.location).name: entry.item.duration_seconds
+        for entry in catalog.known_items("talks")
+    }
+    assert lengths == {"long.flac": 130.0, "short.wav": 4.0, "silent.wav": 3.0}
+
+
+def test_a_transcript_that_is_not_there_is_named(talks: Path, catalog: Catalog) -> None:
+    (talks / "short.srt").symlink_to(talks / "nowhere.srt")
+    summary, _ = run(talks, catalog)
+    (failure,) = summary.failures
+    assert failure.reason == "vanished"
+    assert failure.detail.startswith("short.srt: ")
+
+
 def test_a_broken_transcript_fails_its_recording_alone_and_is_named(
     talks: Path, catalog: Catalog
 ) -> None:
@@ -118,3 +168,18 @@ def test_a_recording_that_cannot_be_heard_fails_alone(talks: Path, catalog: Cata
     assert (summary.counts["encoded"], summary.counts["failed"]) == (2, 1)
     (failure,) = summary.failures
     assert (Path(failure.location).name, failure.reason) == ("long.flac", "encoder_failed")
+
+
+def test_captions_that_were_an_item_leave_it_when_their_recording_comes(
+    tmp_path: Path, catalog: Catalog
+) -> None:
+    folder = tmp_path / "late"
+    folder.mkdir()
+    (folder / "talk.srt").write_text(SRT)
+    run(folder, catalog)
+    assert set(ids(catalog)) == {"talk.srt"}
+    write_sound(folder / "talk.wav", 2.0)
+    summary, _ = run(folder, catalog)
+    assert summary.missing == 1
+    run(folder, catalog, prune=True)
+    assert set(ids(catalog)) == {"talk.wav"}

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.transcript_files import TranscriptNames, chosen_transcript, is_timed_json, language_of
+from indexer.transcript_files import (
+    TranscriptNames,
+    chosen_transcript,
+    language_of,
+    said_besides_words,
+)
 from indexer.walk import find_files
 
 
@@ -16,6 +21,8 @@ from indexer.walk import find_files
         (["talk.en.srt", "talk.vtt"], ["talk.vtt", "talk.en.srt"]),
         (["talk.pt-BR.srt", "talk.de.srt"], ["talk.de.srt", "talk.pt-BR.srt"]),
         (["talk.transcript.json"], ["talk.transcript.json"]),
+        (["talk.SRT", "talk.DE.Vtt"], ["talk.SRT", "talk.DE.Vtt"]),
+        (["talk.wav.srt", "talk.mov.vtt"], []),
         (["talk.json", "talk-2.srt", "other.srt", "talk.notes.srt"], []),
     ],
 )
@@ -39,23 +46,30 @@ def test_the_language_asked_for_decides_between_transcripts() -> None:
 
 def test_the_language_stands_before_the_suffix() -> None:
     assert language_of(Path("talk.pt-BR.srt")) == "pt"
-    assert language_of(Path("talk.srt")) is None
+    assert language_of(Path("TALK.DE.SRT")) == "de"
+    assert language_of(Path("talk.srt")) is language_of(Path("talk.wav.srt")) is None
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"segments": [{"start": 0, "end": 1, "text": "hello"}]}', True),
-        ('[{"start": 0, "end": 1, "text": "hello"}]', True),
-        ('{"title": "Hello"}', False),
-        ('{"segments": ["a", "b"]}', False),
-        ("not json", False),
+        ('{"segments": [{"start": 0, "end": 1, "text": "hello"}], "language": "en"}', {}),
+        ('[{"start": 0, "end": 1, "text": "hello"}]', {}),
+        ('{"segments": [], "text": ""}', {}),
+        ('{"segments": [{"start": 0, "end": 1, "text": "hi"}], "title": "Hi"}', {"title": "Hi"}),
+        ('{"segments": [], "title": "Hello"}', None),
+        ("[]", None),
+        ('{"title": "Hello"}', None),
+        ('{"segments": ["a", "b"]}', None),
+        ("not json", None),
     ],
 )
-def test_timed_json_is_told_from_attributes(tmp_path: Path, text: str, expected: bool) -> None:
+def test_timed_json_is_told_from_attributes(
+    tmp_path: Path, text: str, expected: dict[str, object] | None
+) -> None:
     path = tmp_path / "talk.json"
     path.write_text(text)
-    assert is_timed_json(path) is expected
+    assert said_besides_words(path) == expected
 
 
 def test_transcripts_beside_recordings_are_attached_and_others_are_items(tmp_path: Path) -> None:

@@ -88,7 +88,39 @@ def test_what_may_not_be_looked_at_is_not_gone(
     assert not is_gone(str(tmp_path / "b.png"))
 
 
+def test_a_folder_is_looked_through_once_for_the_transcripts_of_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number}.mp3" for number in range(20)]
+    make(tmp_path, *names, "3.SRT", "7.de.vtt")
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    scandir = os.scandir
+    looked_at: list[object] = []
+
+    def counting(path: Path) -> object:
+        looked_at.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    found = list(find_files([Path(f"@{tmp_path / 'list.txt'}")]))
+    beside = {file.path.name: [path.name for path in file.transcripts] for file in found}
+    assert {name: paths for name, paths in beside.items() if paths} == {
+        "3.mp3": ["3.SRT"],
+        "7.mp3": ["7.de.vtt"],
+    }
+    assert looked_at == [tmp_path]
+
+
 def test_a_single_file_has_its_sidecar(tmp_path: Path) -> None:
     make(tmp_path, "a.png", "a.json", "b.png")
     found = list(find_files([tmp_path / "a.png", tmp_path / "b.png"]))
     assert [file.sidecar and file.sidecar.name for file in found] == ["a.json", None]
+
+
+def test_a_file_whose_name_is_not_utf8_is_not_gone(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/latin\xe9.png"))
+    path.write_bytes(b"x")
+    (found,) = find_files([tmp_path])
+    assert not is_gone(found.listed_location)
+    path.unlink()
+    assert is_gone(found.listed_location)

@@ -32,6 +32,29 @@ def test_items_come_in_order_of_their_best_segments() -> None:
     assert groups[0].score == pytest.approx(0.9)
 
 
+def test_a_caption_of_no_length_is_a_moment_of_its_own() -> None:
+    captions = [
+        SegmentScore(0, 0.9, 5.0, 5.0, "now"),
+        SegmentScore(1, 0.88, 60.0, 62.0, "later"),
+    ]
+    assert [(m.start_seconds, m.text) for m in moments_of(captions)] == [(5, "now"), (60, "later")]
+
+
+def test_a_caption_of_no_length_is_shown_once() -> None:
+    captions = [SegmentScore(0, 0.9, 4.0, 4.0, "one"), SegmentScore(1, 0.9, 4.9, 4.9, "two")]
+    (moment,) = moments_of(captions)
+    assert (moment.start_seconds, moment.stop_seconds, moment.text) == (4, 4.9, "one two")
+
+
+def test_a_moment_does_not_grow_over_a_short_one_that_is_taken() -> None:
+    shots = [window(1, 10, 0.84, 0.3), window(0, 6, 0.6, 4.0), window(2, 10.3, 0.6, 4.0)]
+    assert [(m.start_seconds, m.stop_seconds) for m in moments_of(shots)] == [
+        (10, 10.3),
+        (6, 10),
+        (10.3, 14.3),
+    ]
+
+
 def test_windows_beside_a_peak_that_match_as_well_become_one_moment() -> None:
     moments = moments_of(
         [window(1, 5, 0.61), window(0, 0, 0.60), window(5, 60, 0.41), window(9, 99, 0.2)]

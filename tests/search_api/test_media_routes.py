@@ -141,3 +141,13 @@ def test_a_file_is_sent_while_the_queue_of_searches_is_full(
     monkeypatch.setattr(routes.items, "open_media", fill_queue_after)
     response = client.get("/v1/items/red-1/media")
     assert response.content == (small.media / "red-1.png").read_bytes()
+
+
+@pytest.mark.parametrize("what", ["media", "playable", "thumbnail"])
+def test_a_file_can_be_asked_about(client: TestClient[Any], what: str) -> None:
+    whole = client.get(f"/v1/items/red-1/{what}")
+    asked = client.head(f"/v1/items/red-1/{what}", headers={"range": "bytes=0-3"})
+    assert asked.status_code == 200
+    for name in ("content-length", "content-type", "etag", "content-security-policy"):
+        assert asked.headers[name] == whole.headers[name]
+    assert client.head(f"/v1/items/nobody/{what}").status_code == 404

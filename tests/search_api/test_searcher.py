@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -22,6 +23,7 @@ from search_api.filters import FilterError
 from search_api.query_vectors import LocalQueryEncoder
 from search_api.schemas import MediaSearchRequest, SearchRequest, SearchResponse
 from search_api.searcher import Searcher
+from tests.generated_media import write_video
 from tests.search_api.small_collection import SmallCollection
 
 
@@ -92,6 +94,16 @@ def test_an_uploaded_picture_finds_pictures_and_words(searcher: Searcher, tmp_pa
     options = MediaSearchRequest(limit=2, channels=["pictures", "passages"])
     answer = asyncio.run(searcher.search_file(path, options))
     assert set(ids(answer)) == {"green-1", "story-2"}
+
+
+def test_a_video_without_sound_asks_with_its_pictures_or_says_why_it_cannot(
+    searcher: Searcher, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "mute.mp4", [np.full((64, 64, 3), (0, 128, 0), np.uint8)] * 3)
+    shown = MediaSearchRequest(limit=1, modalities=["image"])
+    assert ids(asyncio.run(searcher.search_file(path, shown))) == ["green-1"]
+    with pytest.raises(NoChannel, match=r"video holds nothing.*sounds"):
+        asyncio.run(searcher.search_file(path, MediaSearchRequest(channels=["sounds"])))
 
 
 def test_a_rejected_file_says_why(searcher: Searcher, tmp_path: Path) -> None:

@@ -83,3 +83,19 @@ def test_the_command_line_prints_a_transcript(
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "no_transcript"
     assert run(["export", "--transcript", "nobody", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "item_not_found"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--channel", "nowhere"), ("--modality", "smell"), ("--filter", '{"field": "nothing"}')],
+)
+def test_asking_for_what_does_not_exist_is_wrong_usage(
+    small: SmallCollection,
+    arguments: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KINDRED_DATA_DIR", str(small.data_dir.root))
+    monkeypatch.setenv("KINDRED_COLLECTION", str(small.config_path))
+    assert run(["search", "x", *arguments, "--json"]) == 2
+    assert "error" in json.loads(capsys.readouterr().out)

@@ -245,7 +245,10 @@ function follow(player) {
   const now = player.currentTime + 0.05;
   const timed = all("[data-start]", card);
   for (const list of [timed.filter((link) => link.dataset.stop), timed.filter((link) => !link.dataset.stop)]) {
-    const current = list.findLast?.((link) => Number(link.dataset.start) <= now && now < Number(link.dataset.stop ?? Infinity));
+    // Of moments that overlap, the shortest says best where one is.
+    const here = list.filter((link) => Number(link.dataset.start) <= now && now < Number(link.dataset.stop ?? Infinity));
+    const length = (link) => Number(link.dataset.stop ?? 0) - Number(link.dataset.start);
+    const current = here.sort((a, b) => length(a) - length(b))[0];
     for (const link of list) (link.closest("li.card") || !link.closest(".lines") ? link : link.closest("li")).classList.toggle("playing", link === current);
   }
 }

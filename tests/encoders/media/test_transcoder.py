@@ -15,7 +15,15 @@ from encoders.media.rejection import MediaRejected
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.sniff import sniff
 from encoders.media.transcoder import MAX_VIDEO_SIDE_PX, make_version
-from tests.generated_media import chord, gradient, scene, sine, write_sound, write_video
+from tests.generated_media import (
+    chord,
+    gradient,
+    remuxed,
+    scene,
+    sine,
+    write_sound,
+    write_video,
+)
 
 LIMITS = DecodeLimits(max_output_bytes=10_000_000)
 UNEVEN_SECONDS = [0.0, 0.1, 0.35, 0.4, 1.1, 1.2, 1.45, 2.0]
@@ -185,3 +193,27 @@ def test_a_version_never_grows_beyond_its_limit(tmp_path: Path) -> None:
             future.result(timeout=60)
     assert caught.value.reason == "too_many_bytes"
     assert (tmp_path / "version").stat().st_size <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "subtype"),
+    [("a.flac", "FLAC", "PCM_16"), ("a.mp3", "MP3", None), ("a.opus", "OGG", "OPUS")],
+)
+def test_sound_alone_in_matroska_is_taken_over_as_it_is(
+    tmp_path: Path, name: str, format: str, subtype: str | None
+) -> None:
+    samples = chord(seconds=1.0, sample_rate_hz=48_000)
+    source = write_sound(tmp_path / name, samples, 48_000, format=format, subtype=subtype)
+    version = version_of(remuxed(source, tmp_path / "alone.mka", "matroska"))
+    with av.open(str(source)) as before, av.open(str(version)) as after:
+        codecs = [each.streams.audio[0].codec_context.name for each in (before, after)]
+        assert codecs[0] == codecs[1]
+        assert sum(frame.samples for frame in after.decode(audio=0)) >= 48_000
+
+
+def test_av1_is_taken_over_as_it_is(tmp_path: Path) -> None:
+    pictures = [scene(number, 128, 96) for number in range(6)]
+    path = write_video(tmp_path / "a.mkv", pictures, format="matroska", codec="libsvtav1")
+    with av.open(str(version_of(path))) as version:
+        assert version.streams.video[0].codec_context.codec.canonical_name == "av1"
+        assert sum(1 for _ in version.decode(video=0)) == 6

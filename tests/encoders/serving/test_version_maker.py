@@ -62,6 +62,19 @@ async def test_all_who_ask_get_the_one_version(tmp_path: Path, workshop: Worksho
     assert not target.exists()
 
 
+async def test_two_servers_never_write_into_one_file(tmp_path: Path, workshop: Workshop) -> None:
+    request, other = request_for(tmp_path), Workshop()
+    tasks, targets = [], set()
+    for each in (workshop, other):
+        tasks.append(asyncio.create_task(VersionMaker(each.make).version(request)))
+        targets.add((await each.next_job())[0])
+    assert len(targets) == 2
+    for each in (workshop, other):
+        each.jobs[0][1].set_result("mp4")
+    assert await asyncio.gather(*tasks) == ["mp4", "mp4"]
+    assert list((tmp_path / "kept").iterdir()) == [version_path(request.target, "mp4")]
+
+
 async def test_a_file_that_plays_gets_an_empty_mark(tmp_path: Path, workshop: Workshop) -> None:
     def plays(_path: Path, _target: Path) -> Future[str | None]:
         future: Future[str | None] = Future()

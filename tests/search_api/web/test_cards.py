@@ -51,10 +51,22 @@ def test_a_video_begins_at_its_best_moment() -> None:
     assert "secret" not in str(shown)
 
 
-def test_each_place_has_one_chip() -> None:
-    shown = card("audio", moment(1.0, 2.0), moment(1.2, 2.3), *(moment(n, n + 1) for n in range(9)))
-    labels = [chip.label for chip in shown.chips]
-    assert len(labels) == len(set(labels)) == 5
+def test_the_best_three_places_have_a_chip_each() -> None:
+    shown = card("audio", moment(1.0, 2.0), moment(1.2, 9.3), *(moment(n, n + 1) for n in range(9)))
+    assert [chip.label for chip in shown.chips] == [
+        "0:01\u20130:02",
+        "0:00\u20130:01",
+        "0:02\u20130:03",
+    ]
+
+
+def test_what_lasts_less_than_a_second_is_an_instant() -> None:
+    shown = card("audio", moment(0.0, 0.5), moment(61.2, 61.9))
+    assert [chip.label for chip in shown.chips] == ["0:00", "1:01"]
+
+
+def test_an_endless_title_is_cut() -> None:
+    assert len(title_of("/a/b.mp4", {"title": "word " * 5000})) < 210
 
 
 def test_what_is_said_is_quoted_once_and_passages_have_their_heading() -> None:

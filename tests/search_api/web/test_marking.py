@@ -1,5 +1,7 @@
 """Words of a question in found text."""
 
+import time
+
 import pytest
 
 from search_api.web.marking import excerpt, marked, question_words
@@ -18,6 +20,8 @@ def shown(text: str, question: str) -> str:
         ("Lighthouses light houses", "lighthouse", "[Lighthouses] light houses"),
         ("walked and walking", "walk", "[walked] and [walking]"),
         ("redaction", "red", "redaction"),
+        ("walk", "walking", "[walk]"),
+        ("walk wal walks", "walkable", "walk wal walks"),
         ("the cat", "the a of", "the cat"),
         ("Straße und STRASSE", "strasse", "[Straße] und [STRASSE]"),
         ("don\u2019t stop", "stop", "don\u2019t [stop]"),
@@ -47,3 +51,10 @@ def test_an_excerpt_shows_the_first_marked_word_with_what_stands_around_it() -> 
 def test_short_text_is_shown_whole_and_long_words_are_cut() -> None:
     assert excerpt("a  short\ntext", frozenset(), 50) == "a short text"
     assert 50 < len(excerpt("x" * 500, frozenset(), 100)) <= 104
+
+
+def test_a_long_question_marks_a_long_text_at_once() -> None:
+    question = " ".join(f"unlike{number}" for number in range(250))
+    started = time.process_time()
+    assert len(marked("some other words that follow each other " * 5000, question_words(question)))
+    assert time.process_time() - started < 2.0  # comparing all with all takes ten times as long

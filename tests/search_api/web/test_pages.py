@@ -1,5 +1,6 @@
 """The pages as a server sends them."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from encoders.serving.errors import Overloaded
 from search_api.app import create_app
 from search_api.query_vectors import LocalQueryEncoder
 from search_api.settings import Settings
+from search_api.web import pages
 from tests.search_api.small_collection import SmallCollection
 from tests.search_api.test_app import problem
 
@@ -165,6 +167,51 @@ def test_files_that_cannot_be_searched_with_are_refused_with_the_reason(
         "/questions", files={"file": ("a.png", red_png)}, headers={"sec-fetch-site": "cross-site"}
     )
     assert "own page only" in html(elsewhere, 400)
+
+
+def test_files_come_from_this_page_also_where_browsers_say_only_the_origin(
+    client: TestClient[Any], red_png: bytes
+) -> None:
+    for origin, status in (("http://testserver.local", 303), ("http://evil.example", 400)):
+        sent = client.post(
+            "/questions",
+            files={"file": ("a.png", red_png)},
+            headers={"origin": origin, "host": "testserver.local"},
+            follow_redirects=False,
+        )
+        assert sent.status_code == status
+    for origin in ("null", "http://[", ""):
+        headers = {"origin": origin}
+        html(client.post("/questions", files={"file": ("a", red_png)}, headers=headers), 400)
+
+
+def test_what_is_not_kept_is_gone_whatever_the_asker_has(client: TestClient[Any]) -> None:
+    for name in ("0" * 64, "a%0d%0aSet-Cookie:b=1", "%e4%b8%ad"):
+        response = client.get(f"/questions/{name}", headers={"if-none-match": "*"})
+        assert "not kept any more" in html(response, 410)
+        assert "etag" not in response.headers
+
+
+def test_what_can_be_read_can_be_asked_about(client: TestClient[Any]) -> None:
+    for path in ("/", "/?q=red", "/item/red-1"):
+        assert client.head(path).status_code == 200
+    assert client.head("/item/nobody").status_code == 404
+
+
+def test_an_item_page_waits_for_no_encoder(
+    client: TestClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(client.app.state.service.encoder, "encode_text", hang)
+    monkeypatch.setattr(pages, "MOMENTS_SECONDS", 0.05)
+    assert "poppy field" in html(client.get("/item/red-1?q=red"))
+
+
+@pytest.mark.parametrize("t", ["nan", "-3", "abc", "inf", "", "1e400"])
+def test_an_odd_instant_is_the_beginning(client: TestClient[Any], t: str) -> None:
+    assert "#t=" not in html(client.get(f"/item/red-1?t={t}&zz=1&t="))
 
 
 def test_an_item_page_tells_everything(client: TestClient[Any]) -> None:

@@ -19,9 +19,7 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "transcripts",
-        sa.Column(
-            "item_key", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False
-        ),
+        sa.Column("item_key", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=False),
         sa.Column("channel", sa.String(64), nullable=False),
         sa.Column("language", sa.String(16)),
         sa.Column("origin", sa.String(16), nullable=False),

@@ -32,8 +32,8 @@ browser: ## Get the Chromium that tests the page: from Debian where that needs n
 	@if test -n "$$KINDRED_CHROMIUM$$(command -v chromium || command -v google-chrome)"; then :; \
 	elif test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 		echo "Installing Debian's Chromium for the tests of the page"; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq install -y --no-install-recommends chromium >/dev/null \
+		apt-get -qq -o Acquire::Retries=3 update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq -o Acquire::Retries=3 install -y --no-install-recommends chromium >/dev/null \
 			|| echo "Chromium could not be installed: the tests of the page will be skipped"; \
 	else \
 		echo "No Chromium: the tests of the page will be skipped. \`sudo apt-get install chromium\` brings it,"; \

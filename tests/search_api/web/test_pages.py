@@ -238,3 +238,9 @@ def test_pages_ask_for_files_whose_names_change_with_their_content(client: TestC
         assert "immutable" in response.headers["cache-control"]
         assert response.headers["x-content-type-options"] == "nosniff"
         html(client.get(re.sub("static/....", "static/0000", link)), 404)
+
+
+def test_a_page_that_is_not_there_still_lets_one_search(client: TestClient[Any]) -> None:
+    response = client.get("/nowhere", headers={"accept": "text/html"})
+    assert response.status_code == 404
+    assert 'name="q"' in response.text

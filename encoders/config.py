@@ -76,6 +76,11 @@ class WhisperConfig(
     language: Annotated[str, msgspec.Meta(pattern="^[a-z]{2,3}$")] | None = None
     """ISO 639-1 code of what is spoken; ``None``: detected for each recording."""
 
+    @property
+    def weights(self) -> str:
+        """What the model table calls the model."""
+        return f"whisper_{self.model}"
+
 
 class _Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="family"):
     pass

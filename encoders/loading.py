@@ -210,7 +210,7 @@ def _vector_dim(model: ModelDescription) -> int:
 
 
 def _whisper_description(config: WhisperConfig) -> ModelDescription:
-    model = describe(f"whisper_{config.model}")
+    model = describe(config.weights)
     if config.language is not None and config.language not in model.languages:
         raise ConfigError(
             f"model {model.name!r} does not know the language {config.language!r}; "

@@ -148,16 +148,24 @@ def sidecar_names(path: Path) -> list[str]:
     return names
 
 
-def read_sidecar(path: Path) -> dict[str, Any]:
-    """Return the attributes in a sidecar.
+def read_sidecar(path: Path) -> object:
+    """Return the JSON in a sidecar: attributes, or what is said in a recording.
 
     Raises:
-        AttributesError: it cannot be read, or is not one JSON object.
+        AttributesError: it cannot be read, or is not JSON.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise AttributesError(f"sidecar {path.name}: {error}", origin=path.name) from error
+
+
+def sidecar_attributes(values: object, path: Path) -> dict[str, Any]:
+    """Return the attributes in a sidecar that was read.
+
+    Raises:
+        AttributesError: it is not one JSON object.
+    """
     if not isinstance(values, dict):
         raise AttributesError(
             f"sidecar {path.name}: expected one JSON object, got {type(values).__name__}",

@@ -95,7 +95,7 @@ class CollectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for channel in self.channels.values():
             names += models_of_encoder(channel.encoder)
             if channel.recognizer is not None:
-                names.append(f"whisper_{channel.recognizer.model}")
+                names.append(channel.recognizer.weights)
         return list(dict.fromkeys(names))
 
     def channels_for(self, medium: Medium) -> dict[str, ChannelConfig]:

@@ -21,7 +21,12 @@ from encoders.media.content import Medium
 from encoders.media.rejection import MediaRejected
 from encoders.media.segmentation import segmentation_id
 from encoders.media.sniff import sniff
-from indexer.attributes import AttributeFile, read_sidecar, typed_attributes
+from indexer.attributes import (
+    AttributeFile,
+    read_sidecar,
+    sidecar_attributes,
+    typed_attributes,
+)
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.config import ChannelConfig, CollectionConfig
@@ -126,10 +131,8 @@ class Planner:
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)
-        besides_words = said_besides_words(found.sidecar) if found.sidecar else None
-        if found.sidecar and besides_words is not None and medium in ("audio", "video"):
-            found = replace(found, transcripts=(*found.transcripts, found.sidecar))
-        attributes = self._attributes(found, besides_words, item_id, before)
+        found, beside = self._beside(found, medium)
+        attributes = self._attributes(found, beside, item_id, before)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
@@ -139,28 +142,33 @@ class Planner:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
         return self._planned(item, wanted, before, moved is not None)
 
+    def _beside(
+        self, found: FoundFile, medium: Medium
+    ) -> tuple[FoundFile, Mapping[str, Any] | None]:
+        """Return a file with all its transcripts, and the attributes in its sidecar if any.
+
+        Raises:
+            AttributesError: the sidecar is not one JSON object and no transcript either.
+        """
+        if found.sidecar is None:
+            return found, None
+        values = read_sidecar(found.sidecar)
+        besides_words = said_besides_words(values)
+        if besides_words is None:
+            return found, sidecar_attributes(values, found.sidecar)
+        if medium in ("audio", "video"):
+            found = replace(found, transcripts=(*found.transcripts, found.sidecar))
+        # Programs that write transcripts add whatever they like: only what was asked for.
+        names = besides_words.keys() & self._config.attributes.keys()
+        return found, {name: besides_words[name] for name in names} or None
+
     def _attributes(
         self,
         found: FoundFile,
-        besides_words: Mapping[str, Any] | None,
+        beside: Mapping[str, Any] | None,
         item_id: str,
         before: KnownItem | None,
     ) -> dict[str, object]:
-        """Return the attributes of a file.
-
-        Args:
-            found: the file.
-            besides_words: what its sidecar says if that turned out to be a transcript.
-            item_id: of the item.
-            before: what is stored of it.
-        """
-        beside: Mapping[str, Any] | None = None
-        if besides_words is not None:
-            # Programs that write transcripts add whatever they like: only what was asked for.
-            names = besides_words.keys() & self._config.attributes.keys()
-            beside = {name: besides_words[name] for name in names} or None
-        elif found.sidecar is not None:
-            beside = read_sidecar(found.sidecar)
         row = None
         if self._attribute_file is not None:
             row = self._attribute_file.get(item_id, found.relative_path, found.location)

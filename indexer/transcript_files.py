@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -75,20 +74,19 @@ def language_of(path: Path) -> str | None:
     return tagged[1].lower() if tagged else None
 
 
-def said_besides_words(path: Path) -> dict[str, Any] | None:
-    """Return what a JSON file beside a recording says besides the words that are spoken.
+def said_besides_words(values: object) -> dict[str, Any] | None:
+    """Return what the JSON beside a recording says besides the words that are spoken.
 
     Whisper's tools write ``NAME.json``, which is also what a sidecar may be called; somebody may
     have put a title in it.
 
+    Args:
+        values: as they came from JSON.
+
     Returns:
-        The values of a transcript other than `TRANSCRIPT_KEYS`; ``None`` for a file that is no
+        The values of a transcript other than `TRANSCRIPT_KEYS`; ``None`` for JSON that is no
         transcript and holds attributes only.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None  # reading it as attributes says what is wrong
     entries = values.get("segments") if isinstance(values, dict) else values
     if not isinstance(entries, list) or not all(map(_is_timed, entries)):
         return None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from encoders.serving.version_maker import PARTIAL_SUFFIX
+
 USE_NOTED_SECONDS = 60.0
 """A file used again within this time needs no new note of when it was used."""
 
@@ -20,8 +22,6 @@ SWEEP_SECONDS = 3600.0
 
 MAX_PARTIAL_SECONDS = 2 * 3600.0
 """Half a file that nobody has touched for so long belongs to a process that is gone."""
-
-PARTIAL_SUFFIX = ".partial"
 
 log = structlog.get_logger("kindred.api")
 

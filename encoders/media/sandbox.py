@@ -137,7 +137,7 @@ class DecodeSandbox:
         stop_seconds: float,
         max_shot_seconds: float,
         *,
-        max_side_px: int = 384,
+        max_side_px: int = 512,
     ) -> Future[list[Shot]]:
         """Decode the shots of ``[start_seconds, stop_seconds)`` of a video."""
         return self.run(

@@ -103,11 +103,12 @@ class VideoReader:
         self._limits = limits
         self._zero = clock_start(container)
         rate = stream.average_rate or stream.guessed_rate
-        self._frame_seconds = float(1 / rate if rate else USUAL_FRAME_SECONDS)
+        self.frame_seconds = float(1 / rate if rate else USUAL_FRAME_SECONDS)
+        """How long a frame is shown on average."""
         context = stream.codec_context
         context.thread_count = 1
         context.options = {"max_pixels": str(limits.max_pixels)}
-        pixels_per_second = context.width * context.height / self._frame_seconds
+        pixels_per_second = context.width * context.height / self.frame_seconds
         if pixels_per_second > REFERENCE_FRAMES_PX_PER_SECOND:
             context.skip_frame = "NONKEY"
         elif pixels_per_second > ALL_FRAMES_PX_PER_SECOND:
@@ -226,13 +227,8 @@ class VideoReader:
         """Return when a frame is shown; never before the frame that came out before it."""
         tick = frame.dts if frame.pts is None else frame.pts
         if tick is None:
-            return max(0.0, previous_seconds + self._frame_seconds)
+            return max(0.0, previous_seconds + self.frame_seconds)
         return max(float(seconds_of(tick, self._stream) - self._zero), previous_seconds, 0.0)
-
-    @property
-    def frame_seconds(self) -> float:
-        """How long a frame is shown on average."""
-        return self._frame_seconds
 
     def __enter__(self) -> Self:
         return self

@@ -85,7 +85,7 @@ class VersionMaker:
         The work goes on when nobody waits for it any more; asking again joins it.
 
         Returns:
-            One of `transcoder.VERSION_FORMATS`, or `ORIGINAL` where an empty mark says that
+            One of `version_plan.VERSION_FORMATS`, or `ORIGINAL` where an empty mark says that
             browsers play the file as it is.
 
         Raises:

@@ -22,8 +22,9 @@ from encoders.speech.whisper_network import Hearing, WhisperNetwork, hearing_par
 
 WINDOWS_PER_RUN = 4
 """Heard at once: 8 are hardly faster on a processor and need 0.3 GB more for a moment."""
+
 MAX_ROUNDS = 3
-"""Times that the rest of a window is heard again."""
+"""Times that a window is listened to: all of it, then what is left after the last word believed."""
 
 
 class WhisperRecognizer:
@@ -61,7 +62,8 @@ class WhisperRecognizer:
         """Return, for each window, what is said in it; nothing where it was music or noise.
 
         Windows of several recordings are heard together; what is heard in one does not depend on
-        the others, except that the windows of a recording agree about its language.
+        the others. Where the language is not known, the windows of a recording that are heard
+        together agree about it with those heard before.
 
         Args:
             windows: of any recordings; those of one in order.

@@ -187,7 +187,11 @@ def passages_of(moments: list[Moment], words: Set[str], *, timed: bool) -> list[
 
 def passage_of(text: str, words: Set[str], max_chars: int) -> Passage:
     """Return a passage with ``words`` marked; its first line is a heading if more lines follow."""
+    heading, body = heading_and_body(text)
+    return Passage(heading, marked(excerpt(body, words, max_chars), words))
+
+
+def heading_and_body(text: str) -> tuple[str, str]:
+    """Return the first line of a passage and the rest; an empty one if there is a single line."""
     heading, _, body = text.strip().partition("\n")
-    if not body.strip():
-        heading, body = "", heading
-    return Passage(heading.strip(), marked(excerpt(body, words, max_chars), words))
+    return (heading.strip(), body) if body.strip() else ("", heading)

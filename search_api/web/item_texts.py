@@ -11,7 +11,7 @@ from encoders.media.content import Transcript
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig
 from indexer.live_view import LiveView
-from search_api.web.cards import Passage, clock
+from search_api.web.cards import Passage, clock, heading_and_body
 from search_api.web.marking import Run, marked, question_words
 
 MAX_PASSAGES = 400
@@ -96,15 +96,13 @@ def joined_passages(texts: Iterable[str], overlap_words: int) -> list[tuple[str,
     joined: list[tuple[str, str]] = []
     last_heading, last_words = "", list[str]()
     for text in texts:
-        heading, _, body = text.strip().partition("\n")
-        if not body.strip():
-            heading, body = "", heading
+        heading, body = heading_and_body(text)
         continues = bool(joined) and heading == last_heading
         num_shared = _num_shared(last_words, body.split(), overlap_words) if continues else 0
         last_heading, last_words = heading, body.split()
         rest = "".join(body.split(maxsplit=num_shared)[num_shared:]).strip()
         if rest:
-            joined.append(("" if continues else heading.strip(), rest))
+            joined.append(("" if continues else heading, rest))
     return joined
 
 

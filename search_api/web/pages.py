@@ -126,7 +126,8 @@ async def item_page(
                 "start_seconds": _start_seconds(t, item),
                 "duration": clock(item.duration_seconds) if item.duration_seconds else "",
                 "attributes": _shown_attributes(item),
-                "chips": chips_of(item_id, moments, text),
+                "chips": chips_of(item_id, moments or [], text),
+                "is_searched": moments is not None,
                 "lines": shown_lines(transcript, text) if transcript else [],
                 "shown": shown_text(service.view(), service.config, item, text),
                 "back": PageQuery(text=text).url,
@@ -228,8 +229,8 @@ async def _showcase(service: SearchService) -> Sequence[tuple[ItemRecord, str]]:
     return [(item, title_of(item.location, dict(item.attributes))) for item in items]
 
 
-async def _moments_in(service: SearchService, item: ItemRecord, text: str) -> list[Moment]:
-    """Return where in an item words are found; nowhere if that cannot be said now."""
+async def _moments_in(service: SearchService, item: ItemRecord, text: str) -> list[Moment] | None:
+    """Return where in an item words are found; ``None`` if that cannot be said now."""
     only = {"field": "item_id", "equals": item.item_id}
     try:
         async with asyncio.timeout(MOMENTS_SECONDS):
@@ -237,7 +238,7 @@ async def _moments_in(service: SearchService, item: ItemRecord, text: str) -> li
                 SearchRequest(query=Query(text=text), filter=only, limit=1)
             )
     except (KindredError, TimeoutError):
-        return []  # the page of an item is worth having without them
+        return None  # the page of an item is worth having without them, and says so
     return found.hits[0].moments if found.hits else []
 
 

@@ -10,7 +10,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from indexer.attributes import AttributeFile, read_sidecar, sidecar_of, typed_attributes
+from indexer.attributes import (
+    AttributeFile,
+    read_sidecar,
+    sidecar_attributes,
+    sidecar_of,
+    typed_attributes,
+)
 from indexer.config import AttributeType
 from indexer.errors import AttributesError
 
@@ -84,7 +90,7 @@ def test_a_sidecar_that_is_no_object_is_refused_by_name(tmp_path: Path, content:
     sidecar = tmp_path / "a.json"
     sidecar.write_text(content)
     with pytest.raises(AttributesError, match=r"sidecar a\.json"):
-        read_sidecar(sidecar)
+        sidecar_attributes(read_sidecar(sidecar), sidecar)
 
 
 def write_rows(path: Path, rows: list[dict[str, object]]) -> None:

@@ -200,7 +200,7 @@ def test_new_items_are_found_without_a_restart(
     client: TestClient[Any], small: SmallCollection
 ) -> None:
     small.text("story-9", ["purple rain"])
-    for _ in range(500):
+    for _ in range(100):
         answer = search(client, query={"text": "purple rain"}, channels=["passages"], limit=1)
         if answer["hits"][0]["item_id"] == "story-9":
             return

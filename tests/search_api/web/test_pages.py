@@ -126,7 +126,9 @@ def test_a_busy_server_says_when_to_come_back(
     response = client.get("/?q=red")
     assert "Kindred is busy" in html(response, 429)
     assert response.headers["retry-after"] == "1"
-    assert "poppy field" in html(client.get("/item/red-1?q=red"))
+    shown = html(client.get("/item/red-1?q=red"))
+    assert "poppy field" in shown
+    assert "cannot be told just now" in shown
 
 
 def test_a_sent_file_becomes_an_address_that_keeps_working(

@@ -76,15 +76,11 @@ class Listener:
     Args:
         recognizer: turns windows into words.
         sandbox: decodes.
-        language: of all recordings; ``None``: found out.
     """
 
-    def __init__(
-        self, recognizer: SpeechRecognizer, sandbox: DecodeSandbox, language: str | None = None
-    ) -> None:
+    def __init__(self, recognizer: SpeechRecognizer, sandbox: DecodeSandbox) -> None:
         self._recognizer = recognizer
         self._sandbox = sandbox
-        self._language = language
 
     def hear(self, paths: Sequence[Path]) -> HeardRecordings:
         """Return what is said in each recording."""
@@ -93,7 +89,7 @@ class Listener:
         waiting = []
         recording_seconds = window_seconds = 0.0
         for number, path in enumerate(paths):
-            cutter = self._recognizer.open_cutter(self._language)
+            cutter = self._recognizer.open_cutter()
             seconds = self._sandbox.sound_info(path).result().duration_seconds
             recording_seconds += seconds
             for start in np.arange(0.0, seconds, STRETCH_SECONDS).tolist():
@@ -188,6 +184,7 @@ class Benchmark:
     """
 
     def __init__(self, loader: EncoderLoader, sandbox: DecodeSandbox, *, seed: int) -> None:
+        self._loader = loader
         self._recognizer = loader.open_recognizer(WhisperConfig())
         self._encoder: Encoder[str] = loader.open(SentenceConfig())
         self._sandbox = sandbox
@@ -200,7 +197,8 @@ class Benchmark:
         report: dict[str, object] = {}
         rows = []
         for name, language in (("en", "en"), ("detected", None)):
-            listener = Listener(self._recognizer, self._sandbox, language)
+            recognizer = self._loader.open_recognizer(WhisperConfig(language=language))
+            listener = Listener(recognizer, self._sandbox)
             heard = listener.hear([each.path for each in files])
             scores = caption_scores(captions, heard.utterances, self._encoder)
             figures = measure(

@@ -139,7 +139,7 @@ class PieceMaker:
     def _heard_speech(self, job: Job, tasks: tuple[ChannelTask, ...]) -> Iterator[Request]:
         config = tasks[0].recognizer
         assert config is not None, "channels of utterances have a recognizer"
-        cutter = self.open_recognizer(config).open_cutter(config.language)
+        cutter = self.open_recognizer(config).open_cutter()
         job.heard[tasks[0].segmentation_id] = Heard([], cutter.recording, "recognized")
         path = Path(job.item.location)
         parts = consecutive_stretches(self._sound_seconds(job), STRETCH_SECONDS)

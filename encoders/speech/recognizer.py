@@ -105,8 +105,8 @@ class SpeechRecognizer(Protocol):
         """Digest of weights and parameters: equal ids hear the same words."""
         ...
 
-    def open_cutter(self, language: str | None = None) -> SpeechCutter:
-        """Return a cutter for one recording, whose language may be known."""
+    def open_cutter(self) -> SpeechCutter:
+        """Return a cutter for one recording, in the recogniser's language if it has one."""
         ...
 
     def recognize(

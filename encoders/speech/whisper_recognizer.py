@@ -51,10 +51,9 @@ class WhisperRecognizer:
         self._language = language
         self._lock = threading.Lock()
 
-    def open_cutter(self, language: str | None = None) -> VoiceCutter:
-        """Return a cutter for one recording, whose language may be known."""
-        recording = RecordingLanguage(language or self._language)
-        return VoiceCutter(VoiceDetector(self._voice_network), recording)
+    def open_cutter(self) -> VoiceCutter:
+        """Return a cutter for one recording, in the recogniser's language if it has one."""
+        return VoiceCutter(VoiceDetector(self._voice_network), RecordingLanguage(self._language))
 
     def recognize(
         self, windows: Sequence[SpeechWindow], *, max_seconds: float

@@ -44,8 +44,8 @@ class StretchEars:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def open_cutter(self, language: str | None = None) -> StretchEars:
-        self.recording = RecordingLanguage(language)
+    def open_cutter(self) -> StretchEars:
+        self.recording = RecordingLanguage()
         return self
 
     def feed(self, sound: Sound) -> list[SpeechWindow]:

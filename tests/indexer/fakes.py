@@ -55,8 +55,8 @@ class FakeEncoder:
 class FakeCutter:
     """Takes every stretch that is not silent for one window of speech, one stretch late."""
 
-    def __init__(self, language: str | None) -> None:
-        self.recording = RecordingLanguage(language)
+    def __init__(self) -> None:
+        self.recording = RecordingLanguage()
         self._seconds = 0.0
         self._held: list[SpeechWindow] = []
 
@@ -79,8 +79,8 @@ class FakeRecognizer:
         self._loader = loader
         self.recognizer_id = f"fake-ears-v{loader.version}"
 
-    def open_cutter(self, language: str | None = None) -> FakeCutter:
-        return FakeCutter(language)
+    def open_cutter(self) -> FakeCutter:
+        return FakeCutter()
 
     def recognize(
         self, windows: Sequence[SpeechWindow], *, max_seconds: float

@@ -19,7 +19,7 @@ COPY index_configs index_configs
 COPY benchmarks benchmarks
 RUN python -m venv /opt/kindred \
     && /opt/kindred/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
-        --extra-index-url "${TORCH_INDEX}" -c constraints.txt ".[${EXTRA}]"
+        --extra-index-url "${TORCH_INDEX}" -c constraints.txt ".[${EXTRA},clip]"
 
 FROM python:${PYTHON_TAG}
 LABEL org.opencontainers.image.title="Kindred" \

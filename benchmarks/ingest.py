@@ -1,10 +1,12 @@
 """Memory of an ingest: a long recording must not need more than a short one.
 
-    python -m benchmarks.ingest
+    python -m benchmarks.ingest [--images 10000] [--long-minutes 600]
 
 Ingests a generated FLAC of 30 minutes and one of 3 hours, each into an empty data folder, and
 reports the peak of the summed proportional set size (PSS) over the whole process tree. In a ninth
-of each somebody speaks; one sentence is said once, and it is asked for.
+of each somebody speaks; one sentence is said once, and it is asked for. With ``--images`` it takes
+in so many generated pictures instead. Either way it reports how much memory grows over the second
+half of the run, as a straight line through what was measured says.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,19 +103,45 @@ def tree_pss_bytes(process: psutil.Process) -> int:
     return total
 
 
+def write_pictures(folder: Path, count: int) -> None:
+    """Write so many small PNGs, each different."""
+    from PIL import Image
+
+    generator = np.random.default_rng(4)
+    for number in range(count):
+        small = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = Image.fromarray(small).resize((200, 150), Image.Resampling.BICUBIC)
+        picture.save(folder / f"{number:06}.png")
+
+
+def growth_over_second_half(bytes_by_second: Sequence[tuple[float, int]]) -> float:
+    """Return how much memory grows over the second half of a run, as a share of its mean there.
+
+    Args:
+        bytes_by_second: instants and what was measured at them, in order.
+    """
+    middle = (bytes_by_second[0][0] + bytes_by_second[-1][0]) / 2
+    seconds, sizes = np.array([each for each in bytes_by_second if each[0] >= middle]).T
+    slope, _ = np.polyfit(seconds, sizes, 1)
+    return float(slope * (seconds[-1] - seconds[0]) / sizes.mean())
+
+
 def ingest_peak(path: Path, data_dir: Path) -> dict[str, Any]:
-    """Ingest one file in a fresh process and return its peak memory and summary."""
+    """Ingest a file or folder in a fresh process and return its memory and summary.
+
+    Nothing is published: building the index is no part of the flow whose memory has to stay flat.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "search_api.cli", "ingest", str(path), "--json"],
+        [sys.executable, "-m", "search_api.cli", "ingest", str(path), "--no-publish", "--json"],
         env={**os.environ, "KINDRED_DATA_DIR": str(data_dir)},
         stdout=subprocess.PIPE,
         text=True,
     )
     observed = psutil.Process(process.pid)
-    peak = 0
+    measured: list[tuple[float, int]] = []
     while process.poll() is None:
         try:
-            peak = max(peak, tree_pss_bytes(observed))
+            measured.append((time.monotonic(), tree_pss_bytes(observed)))
         except psutil.NoSuchProcess:
             break
         time.sleep(POLL_SECONDS)
@@ -121,7 +150,8 @@ def ingest_peak(path: Path, data_dir: Path) -> dict[str, Any]:
     if process.returncode or summary["failed"]:
         raise RuntimeError(f"the ingest of {path} failed: {summary}")
     return {
-        "peak_pss_mib": round(peak / 2**20, 1),
+        "peak_pss_mib": round(max(size for _, size in measured) / 2**20, 1),
+        "growth_over_second_half": round(growth_over_second_half(measured[:-1]), 4),
         "segments": summary["segments"],
         "seconds": summary["seconds"],
         "stages": summary["stages"],
@@ -133,8 +163,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short-minutes", type=float, default=30)
     parser.add_argument("--long-minutes", type=float, default=180)
+    parser.add_argument("--images", type=int, default=0, help="ingest pictures instead")
     options = parser.parse_args()
     report: dict[str, Any] = {}
+    if options.images:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "pictures"
+            folder.mkdir()
+            write_pictures(folder, options.images)
+            report = {"images": options.images, **ingest_peak(folder, Path(scratch) / "data")}
+        print(json.dumps(report, indent=2))
+        return 0
     with tempfile.TemporaryDirectory() as scratch:
         for name, minutes in (("short", options.short_minutes), ("long", options.long_minutes)):
             path = Path(scratch) / f"{name}.flac"

@@ -15,6 +15,8 @@ DISTRIBUTIONS = (
     "timm",
     "onnxruntime",
     "sentence-transformers",
+    "transformers",
+    "open-clip-torch",
     "faster-whisper",
     "ctranslate2",
 )

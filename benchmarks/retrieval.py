@@ -33,8 +33,8 @@ from encoders.loading import EncoderLoader
 from encoders.media.content import Picture, Sound
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.segmentation import window_ranges
+from encoders.models.folder import ModelFolder
 from encoders.space import Vectors
-from encoders.weights import ModelFolder
 from indexer.config import ChannelConfig, load_collection
 
 CUTOFFS = (1, 5, 10)

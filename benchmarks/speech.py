@@ -31,9 +31,9 @@ from encoders.encoder import Encoder
 from encoders.loading import EncoderLoader
 from encoders.media.content import Utterance
 from encoders.media.sandbox import DecodeSandbox
+from encoders.models.folder import ModelFolder
 from encoders.space import Vectors
 from encoders.speech.recognizer import SAMPLE_RATE_HZ, SpeechRecognizer
-from encoders.weights import ModelFolder
 
 PARTS = ("captions", "spliced", "invented")
 STRETCH_SECONDS = 60.0

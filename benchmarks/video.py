@@ -31,7 +31,7 @@ from encoders.media.content import Shot
 from encoders.media.decode_limits import DecodeLimits
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.video_decoder import decode_shots, video_info
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 from indexer.catalog.catalog import Catalog
 from indexer.config import load_collection
 from indexer.data_dir import DataDir

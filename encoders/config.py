@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from encoders.media.content import Medium
+
 
 class _Segments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
     pass
@@ -106,9 +108,90 @@ class SentenceConfig(_Encoder, frozen=True, tag="sentence_transformers"):
     """A sentence-transformers model."""
 
     model: str = "minilm"
+    """A model of the table, or what ``kindred models pull sentence_transformers:MODEL`` took."""
+
+    query_prompt: str | None = None
+    """Put before every question; ``None``: what the model itself says, ``""``: nothing."""
+
+    passage_prompt: str | None = None
+    """Put before every text that is stored; as ``query_prompt``."""
+
+    dim: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """Only so many numbers of each vector, for models trained to be cut (Matryoshka)."""
+
+    precision: Literal["float32", "int8"] = "float32"
+    """``int8`` runs the model's own 8-bit ONNX file on the processor."""
+
+    role: Literal["passage", "query"] = "passage"
+    """Which prompt is meant. Collections leave it; questions are planned with ``query``."""
 
 
-EncoderConfig: TypeAlias = ConceptsConfig | FeaturesConfig | SentenceConfig
+class OpenClipConfig(_Encoder, frozen=True, tag="open_clip"):
+    """A CLIP model of open_clip: pictures and texts in one space."""
+
+    model: str
+    """What ``kindred models pull open_clip:MODEL`` took, such as ``ViT-B-32/laion2b_s34b_b79k``."""
+
+    tower: Literal["image", "text"] = "image"
+    """Which medium the encoder takes; frames of videos are images."""
+
+
+class ClapConfig(_Encoder, frozen=True, tag="laion_clap"):
+    """A CLAP model of LAION: sounds and texts in one space."""
+
+    model: str
+    """What ``kindred models pull laion_clap:MODEL`` took, such as ``laion/clap-htsat-unfused``."""
+
+    tower: Literal["audio", "text"] = "audio"
+    """Which medium the encoder takes."""
+
+
+TextEncoderConfig: TypeAlias = SentenceConfig | OpenClipConfig | ClapConfig
+
+
+class AdapterConfig(_Encoder, frozen=True, tag="adapter"):
+    """A map from another encoder's vectors into a text space, fitted from pairs of one's own."""
+
+    adapter: str
+    """The name that ``kindred models fit-adapter`` was given."""
+
+    medium: Literal["image", "audio"]
+    """What it takes."""
+
+    words: TextEncoderConfig = SentenceConfig()
+    """The encoder of texts whose space it leads into."""
+
+
+EncoderConfig: TypeAlias = (
+    ConceptsConfig | FeaturesConfig | SentenceConfig | OpenClipConfig | ClapConfig | AdapterConfig
+)
+
+
+def medium_of_encoder(config: EncoderConfig) -> Medium:
+    """Return which medium an encoder of this configuration takes."""
+    if isinstance(config, ConceptsConfig | FeaturesConfig):
+        return "audio" if config.classifier == "yamnet" else "image"
+    if isinstance(config, OpenClipConfig | ClapConfig):
+        return config.tower
+    return config.medium if isinstance(config, AdapterConfig) else "text"
+
+
+def as_question(config: EncoderConfig) -> EncoderConfig:
+    """Return how content that asks is encoded where stored content is encoded by ``config``."""
+    if isinstance(config, SentenceConfig):
+        return msgspec.structs.replace(config, role="query")
+    return config
+
+
+def words_encoder(config: EncoderConfig) -> EncoderConfig | None:
+    """Return what brings words that ask into the space of an encoder; ``None`` if nothing does."""
+    if isinstance(config, ConceptsConfig):
+        return as_question(SentenceConfig(model=config.text_model))
+    if isinstance(config, OpenClipConfig | ClapConfig):
+        return msgspec.structs.replace(config, tower="text")
+    if isinstance(config, AdapterConfig):
+        return words_encoder(config.words)
+    return as_question(config) if isinstance(config, SentenceConfig) else None
 
 
 def config_digest(config: object) -> str:

@@ -3,31 +3,65 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
-from encoders.concept_encoder import ConceptEncoder, concept_parameters
+from encoders import identification
+from encoders.adapters.encoder import AdapterEncoder
+from encoders.adapters.file import read_adapter
+from encoders.admission.examination import examine
+from encoders.admission.ledger import AdmissionLedger
+from encoders.admission.report import AdmissionReport
+from encoders.clap.encoder import ClapNetwork, ClapSoundEncoder, ClapTextEncoder
+from encoders.classifiers.concept_encoder import ConceptEncoder
+from encoders.classifiers.feature_encoder import FeatureEncoder
+from encoders.classifiers.image_classifier import ImageClassifier
+from encoders.classifiers.sound_classifier import SoundClassifier
+from encoders.clip.encoder import OpenClipNetwork, OpenClipPictureEncoder, OpenClipTextEncoder
 from encoders.config import (
+    AdapterConfig,
+    ClapConfig,
     ClassifierName,
+    ConceptsConfig,
     EncoderConfig,
     FeaturesConfig,
+    OpenClipConfig,
     SentenceConfig,
     WhisperConfig,
-    config_digest,
+    medium_of_encoder,
+    words_encoder,
 )
 from encoders.encoder import Encoder, EncoderIdentity
 from encoders.errors import ConfigError
-from encoders.feature_encoder import FeatureEncoder
-from encoders.image_classifier import ImageClassifier, picture_parameters
-from encoders.mel_spectrogram import SAMPLE_RATE_HZ
-from encoders.sentence_encoder import SentenceEncoder, SentenceModel, sentence_parameters
-from encoders.sound_classifier import SoundClassifier, sound_parameters
+from encoders.models.folder import ModelFolder
+from encoders.models.lookup import adapter_folder, recognizer_model, required_models
+from encoders.sentences.encoder import SentenceEncoder, SentenceModel, TextModel
+from encoders.sentences.facts import sentence_facts
+from encoders.sentences.onnx_model import OnnxSentenceModel, int8_file
+from encoders.space import Vectors
 from encoders.speech.voice_detector import open_network
 from encoders.speech.whisper_network import DeviceKind, WhisperNetwork, num_cuda_devices
-from encoders.speech.whisper_recognizer import WhisperRecognizer, recognizer_parameters
-from encoders.weights import ModelDescription, ModelFolder, describe
+from encoders.speech.whisper_recognizer import WhisperRecognizer
 
 Classifier: TypeAlias = ImageClassifier | SoundClassifier
+NetworkT = TypeVar("NetworkT")
+
+
+class _LateEncoder:
+    """An encoder that is loaded when it first encodes; one that was examined before never does."""
+
+    def __init__(self, identity: EncoderIdentity, load: Callable[[], Encoder[Any]]) -> None:
+        self.identity = identity
+        self._load = load
+
+    @cached_property
+    def _encoder(self) -> Encoder[Any]:
+        return self._load()
+
+    def encode(self, batch: Sequence[Any]) -> Vectors:
+        return self._encoder.encode(batch)
 
 
 class EncoderLoader:
@@ -38,69 +72,35 @@ class EncoderLoader:
         num_threads: threads of one forward pass. It is a setting of the whole process in torch.
         device: ``cpu``, ``cuda:N``, or ``auto`` for the first CUDA device if there is one. Sound
             classification and voice detection always run on the processor.
+        trained: encoders are also asked whether their vectors mean something, before they are first
+            used. Networks of random weights, which tests make, cannot pass that.
     """
 
-    def __init__(self, models: ModelFolder, *, num_threads: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        models: ModelFolder,
+        *,
+        num_threads: int = 1,
+        device: str = "cpu",
+        trained: bool = True,
+    ) -> None:
         self.models = models
         self.num_threads = num_threads
         self.device = device
+        self.trained = trained
+        self._ledger = AdmissionLedger(models.root / "admission")
         self._lock = threading.RLock()
         self._encoders: dict[EncoderConfig, Encoder[Any]] = {}
-        self._classifiers: dict[ClassifierName, Classifier] = {}
-        self._sentence_models: dict[str, SentenceModel] = {}
         self._recognizers: dict[WhisperConfig, WhisperRecognizer] = {}
-        self._whispers: dict[str, WhisperNetwork] = {}
+        self._networks: dict[tuple[str, str], Any] = {}
 
     def identify(self, config: EncoderConfig) -> EncoderIdentity:
-        """Return what is known of an encoder without loading it.
-
-        No library of machine learning is imported and no weights need to be there: the ids follow
-        from the sha256s of the model table, the preprocessing and the parameters.
-
-        Raises:
-            ModelMissing: the configuration names a model that does not exist.
-            ConfigError: it names a model of the wrong kind.
-        """
-        if isinstance(config, SentenceConfig):
-            model = _sentence_description(config.model)
-            space_id = _sentence_space_id(model)
-            return EncoderIdentity(space_id, space_id, _vector_dim(model), "text")
-        classifier = describe(config.classifier)
-        parts: dict[str, object] = {"classifier": _classifier_digest(config.classifier)}
-        sample_rate_hz = SAMPLE_RATE_HZ if classifier.medium == "audio" else None
-        if isinstance(config, FeaturesConfig):
-            feature_id = _readable_id(f"{config.classifier}-features", parts)
-            return EncoderIdentity(
-                feature_id, feature_id, _vector_dim(classifier), classifier.medium, sample_rate_hz
-            )
-        text_model = _sentence_description(config.text_model)
-        space_id = _sentence_space_id(text_model)
-        parts["space"] = space_id
-        parts["concepts"] = concept_parameters(config.classifier)
-        return EncoderIdentity(
-            _readable_id(f"{config.classifier}-concepts", parts),
-            space_id,
-            _vector_dim(text_model),
-            classifier.medium,
-            sample_rate_hz,
-        )
+        """See `identification.identify`."""
+        return identification.identify(config, self.models)
 
     def identify_recognizer(self, config: WhisperConfig) -> str:
-        """Return the id of a recogniser without loading it: equal ids hear the same words.
-
-        No library of machine learning is imported and no weights need to be there.
-
-        Raises:
-            ModelMissing: the configuration names a model that does not exist.
-            ConfigError: the model does not know the language.
-        """
-        model = _whisper_description(config)
-        parts = {
-            "files": _sha256s(model),
-            "parameters": recognizer_parameters(),
-            "language": config.language,
-        }
-        return _readable_id(model.name, parts)
+        """See `identification.identify_recognizer`."""
+        return identification.identify_recognizer(config, self.models)
 
     def open(self, config: EncoderConfig) -> Encoder[Any]:
         """Return the encoder of a configuration, the same object every time.
@@ -109,25 +109,54 @@ class EncoderLoader:
             ModelMissing: its weights are not in the model folder.
             ModelCorrupt: they are not what they should be.
             ConfigError: the device is not there, or a model is of the wrong kind.
+            DependencyMissing: the library of its family is not installed.
+            AdmissionRefused: its vectors are not what searches rely on.
         """
         with self._lock:
             if config not in self._encoders:
-                self._encoders[config] = self._load(config)
+                encoder = self._load(config)
+                on_processor, gpu_twin = self._by_device(config, encoder)
+                self._ledger.admit(
+                    on_processor,
+                    text_encoder=self._words_encoder(config),
+                    trained=self.trained,
+                    gpu_twin=gpu_twin,
+                )
+                self._encoders[config] = encoder
             return self._encoders[config]
 
-    def _load(self, config: EncoderConfig) -> Encoder[Any]:
-        identity = self.identify(config)
-        if isinstance(config, SentenceConfig):
-            return SentenceEncoder(self._sentence_model(config.model), identity)
-        if isinstance(config, FeaturesConfig):
-            return FeatureEncoder[Any](self._classifier(config.classifier), identity)
-        return ConceptEncoder[Any](
-            self._classifier(config.classifier),
-            self._sentence_model(config.text_model),
-            identity,
-            config.classifier,
-            cache_folder=self.models.root / "class-vectors",
-        )
+    def examine(self, config: EncoderConfig) -> AdmissionReport:
+        """Return what an encoder's vectors are worth, whether or not it was admitted before.
+
+        Raises:
+            ModelMissing: see `open`, as for the others but `AdmissionRefused` of the encoder.
+        """
+        with self._lock:
+            on_processor, gpu_twin = self._by_device(config, self._load(config))
+            return examine(
+                on_processor,
+                text_encoder=self._words_encoder(config),
+                trained=self.trained,
+                gpu_twin=gpu_twin,
+            )
+
+    def _by_device(
+        self, config: EncoderConfig, encoder: Encoder[Any]
+    ) -> tuple[Encoder[Any], Encoder[Any] | None]:
+        """Return an encoder on the processor, and its twin on the GPU if that is where it runs."""
+        if self.device == "cpu" or self._torch_device() == "cpu":
+            return encoder, None
+
+        def load() -> Encoder[Any]:
+            plain = EncoderLoader(self.models, num_threads=self.num_threads, trained=self.trained)
+            return plain._load(config)
+
+        return _LateEncoder(encoder.identity, load), encoder
+
+    def _words_encoder(self, config: EncoderConfig) -> Encoder[str] | None:
+        """Return what brings words into the space of an encoder of pictures or sounds."""
+        words = None if medium_of_encoder(config) == "text" else words_encoder(config)
+        return None if words is None else self.open(words)
 
     def open_recognizer(self, config: WhisperConfig) -> WhisperRecognizer:
         """Return the speech recogniser of a configuration, the same object every time.
@@ -142,38 +171,100 @@ class EncoderLoader:
             if config not in self._recognizers:
                 self._recognizers[config] = WhisperRecognizer(
                     self.identify_recognizer(config),
-                    self._whisper(_whisper_description(config).name),
+                    self._shared(recognizer_model(config), self._whisper),
                     open_network(),
-                    language=config.language,
+                    language=identification.spoken_language(config, self.models),
                 )
             return self._recognizers[config]
 
-    def _whisper(self, name: str) -> WhisperNetwork:
-        if name not in self._whispers:
-            folder = self.models.path(name)
-            kind, number = self._ctranslate2_device()
-            self._whispers[name] = WhisperNetwork(
-                folder, num_threads=self.num_threads, device=kind, device_number=number
+    def _load(self, config: EncoderConfig) -> Encoder[Any]:
+        identity = self.identify(config)
+        if isinstance(config, SentenceConfig):
+            return self._sentences(config, identity)
+        if isinstance(config, OpenClipConfig):
+            open_clip = self._shared(required_models(config)[0], self._open_clip)
+            if config.tower == "text":
+                return OpenClipTextEncoder(open_clip, identity)
+            return OpenClipPictureEncoder(open_clip, identity)
+        if isinstance(config, ClapConfig):
+            clap = self._shared(required_models(config)[0], self._clap)
+            if config.tower == "text":
+                return ClapTextEncoder(clap, identity)
+            return ClapSoundEncoder(clap, identity)
+        if isinstance(config, FeaturesConfig):
+            return FeatureEncoder[Any](self._classifier(config.classifier), identity)
+        if isinstance(config, ConceptsConfig):
+            return self._concepts(config, identity)
+        return self._adapted(config)
+
+    def _shared(self, model: str, load: Callable[[Path], NetworkT], variant: str = "") -> NetworkT:
+        """Return the network of a model, loaded from its folder the first time."""
+        key = (model, variant)
+        if key not in self._networks:
+            self._networks[key] = load(self.models.require(model))
+        network: NetworkT = self._networks[key]
+        return network
+
+    def _sentences(self, config: SentenceConfig, identity: EncoderIdentity) -> SentenceEncoder:
+        return SentenceEncoder(
+            self._text_model(config),
+            identity,
+            prompt=identification.sentence_prompt(config, self.models),
+            dim=config.dim,
+        )
+
+    def _text_model(self, config: SentenceConfig) -> TextModel:
+        (model,) = required_models(config)
+        dim = identification.sentence_model_dim(config.model, self.models)
+        if config.precision == "float32":
+            return self._shared(
+                model, lambda folder: SentenceModel(folder, dim=dim, device=self._torch_device())
             )
-        return self._whispers[name]
+        return self._shared(
+            model,
+            lambda folder: OnnxSentenceModel(
+                folder,
+                int8_file(sentence_facts(folder).onnx_files, config.model),
+                dim=dim,
+                num_threads=self.num_threads,
+            ),
+            variant="int8",
+        )
+
+    def _concepts(self, config: ConceptsConfig, identity: EncoderIdentity) -> ConceptEncoder[Any]:
+        return ConceptEncoder[Any](
+            self._classifier(config.classifier),
+            self.open(SentenceConfig(config.text_model)),
+            identity,
+            config.classifier,
+            cache_folder=self.models.root / "class-vectors",
+        )
+
+    def _adapted(self, config: AdapterConfig) -> AdapterEncoder[Any]:
+        adapter = read_adapter(adapter_folder(config.adapter, self.models))
+        record = adapter.record
+        base = self.open(record.base) if record.base else None
+        return AdapterEncoder[Any](self.open(record.features), base, adapter)
 
     def _classifier(self, name: ClassifierName) -> Classifier:
-        if name not in self._classifiers:
-            folder = self.models.path(name)
+        def load(folder: Path) -> Classifier:
             if name == "yamnet":
-                self._classifiers[name] = SoundClassifier(folder, num_threads=self.num_threads)
-            else:
-                self._classifiers[name] = ImageClassifier(folder, device=self._torch_device())
-        return self._classifiers[name]
+                return SoundClassifier(folder, num_threads=self.num_threads)
+            return ImageClassifier(folder, device=self._torch_device())
 
-    def _sentence_model(self, name: str) -> SentenceModel:
-        if name not in self._sentence_models:
-            model = _sentence_description(name)
-            folder = self.models.path(name)
-            self._sentence_models[name] = SentenceModel(
-                folder, dim=_vector_dim(model), device=self._torch_device()
-            )
-        return self._sentence_models[name]
+        return self._shared(name, load)
+
+    def _whisper(self, folder: Path) -> WhisperNetwork:
+        kind, number = self._ctranslate2_device()
+        return WhisperNetwork(
+            folder, num_threads=self.num_threads, device=kind, device_number=number
+        )
+
+    def _open_clip(self, folder: Path) -> OpenClipNetwork:
+        return OpenClipNetwork(folder, device=self._torch_device())
+
+    def _clap(self, folder: Path) -> ClapNetwork:
+        return ClapNetwork(folder, device=self._torch_device())
 
     def _torch_device(self) -> str:
         """Return the device to use, after telling torch the number of threads."""
@@ -202,46 +293,3 @@ class EncoderLoader:
                 available=["cpu", *names],
             )
         return self.device
-
-
-def _vector_dim(model: ModelDescription) -> int:
-    assert model.dim is not None, "encoders stand on models that give vectors"
-    return model.dim
-
-
-def _whisper_description(config: WhisperConfig) -> ModelDescription:
-    model = describe(config.weights)
-    if config.language is not None and config.language not in model.languages:
-        raise ConfigError(
-            f"model {model.name!r} does not know the language {config.language!r}; "
-            f"it knows: {', '.join(model.languages)}",
-            model=model.name,
-            language=config.language,
-        )
-    return model
-
-
-def _sentence_description(name: str) -> ModelDescription:
-    model = describe(name)
-    if model.medium != "text":
-        raise ConfigError(
-            f"model {name!r} takes {model.medium}, a sentence model takes text", model=name
-        )
-    return model
-
-
-def _sentence_space_id(model: ModelDescription) -> str:
-    return _readable_id(model.name, {"files": _sha256s(model), "parameters": sentence_parameters()})
-
-
-def _classifier_digest(name: ClassifierName) -> str:
-    parameters = sound_parameters() if name == "yamnet" else picture_parameters()
-    return config_digest({"files": _sha256s(describe(name)), "parameters": parameters})
-
-
-def _sha256s(model: ModelDescription) -> dict[str, str]:
-    return {file.name: file.sha256 for file in model.files}
-
-
-def _readable_id(name: str, parts: Mapping[str, object]) -> str:
-    return f"{name}-{config_digest(parts)}"

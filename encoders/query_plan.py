@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import msgspec
 
 from encoders.config import (
-    ConceptsConfig,
     EncoderConfig,
     PassageSegments,
     SegmentsConfig,
-    SentenceConfig,
     ShotSegments,
     UtteranceSegments,
+    as_question,
+    words_encoder,
 )
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import MEDIA, Medium
@@ -80,8 +80,9 @@ def plan_queries(
     """Return how each channel can be asked.
 
     A channel's own encoder is preferred when it takes the question's medium; otherwise the first
-    encoder of the collection that feeds the same space from that medium; for concepts, at last, the
-    sentence model they are expressed in, so that a collection of pictures alone answers words.
+    encoder of the collection that feeds the same space from that medium; at last, what brings words
+    into the space of an encoder of pictures or sounds, so that a collection of pictures alone
+    answers words.
 
     Args:
         channels: in collection order.
@@ -89,13 +90,13 @@ def plan_queries(
     """
     identities = {name: identify(channel.encoder) for name, channel in channels.items()}
     offers = [
-        QuerySource(channel.encoder, identities[name], _cut_of_files(channel.segments))
-        for name, channel in sorted(channels.items(), key=lambda entry: _ignorance(entry[1]))
+        _source(as_question(channel.encoder), _cut_of_files(channel.segments), identify)
+        for channel in sorted(channels.values(), key=_ignorance)
     ]
     for channel in channels.values():
-        if isinstance(channel.encoder, ConceptsConfig):
-            sentences = SentenceConfig(model=channel.encoder.text_model)
-            offers.append(QuerySource(sentences, identify(sentences), DEFAULT_PASSAGES))
+        words = words_encoder(channel.encoder)
+        if words is not None:
+            offers.append(_source(words, DEFAULT_PASSAGES, identify))
     sources: dict[Medium, dict[str, QuerySource]] = {medium: {} for medium in MEDIA}
     for name, channel in channels.items():
         own = identities[name]
@@ -108,7 +109,7 @@ def plan_queries(
             ]
             fitting.sort(
                 key=lambda offer: (
-                    offer.encoder != channel.encoder,
+                    offer.encoder != as_question(channel.encoder),
                     # A video that asks is cut into shots, and only once for all channels.
                     medium == "video" and not isinstance(offer.segments, ShotSegments),
                     not channel.of_fields and offer.segments != channel.segments,
@@ -117,6 +118,14 @@ def plan_queries(
             if fitting:
                 sources[medium][name] = fitting[0]
     return QueryPlan(identities=identities, sources=sources)
+
+
+def _source(
+    encoder: EncoderConfig,
+    segments: SegmentsConfig,
+    identify: Callable[[EncoderConfig], EncoderIdentity],
+) -> QuerySource:
+    return QuerySource(encoder, identify(encoder), segments)
 
 
 def _ignorance(channel: PlannedChannel) -> int:

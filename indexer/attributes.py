@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -186,7 +186,9 @@ class AttributeFile:
         self._by_item_id: dict[str, dict[str, Any]] = {}
         self._by_path: dict[str, dict[str, Any]] = {}
         self._used: set[int] = set()
-        for number, row in _rows(path):
+        for number, row in table_rows(path):
+            if isinstance(row, AttributesError):
+                raise row
             key = next((column for column in KEY_COLUMNS if row.get(column)), None)
             if key is None:
                 raise AttributesError(
@@ -219,8 +221,18 @@ class AttributeFile:
         return len(self._by_item_id) + len(self._by_path) - len(self._used)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    readers: Mapping[str, Callable[[Path], Iterator[tuple[int, Mapping[str, Any]]]]] = {
+TableRow: TypeAlias = Mapping[str, Any] | AttributesError
+
+
+def table_rows(path: Path) -> Iterator[tuple[int, TableRow]]:
+    """Yield the rows of a CSV, JSON Lines or Parquet file with their numbers for messages.
+
+    A row that cannot be read by itself comes as the error that says why, and the next ones follow.
+
+    Raises:
+        AttributesError: the suffix is none of these, or the file as a whole cannot be read.
+    """
+    readers: Mapping[str, Callable[[Path], Iterator[tuple[int, TableRow]]]] = {
         ".csv": _csv_rows,
         ".jsonl": _jsonl_rows,
         ".parquet": _parquet_rows,
@@ -238,16 +250,18 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise AttributesError(f"{path}: {error}", origin=str(path)) from error
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(path: Path) -> Iterator[tuple[int, TableRow]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, strict=True)
         for row in reader:
             if None in row:
-                raise AttributesError(
+                error = AttributesError(
                     f"{path.name}, row {reader.line_num}: more cells than the header names",
                     origin=path.name,
                     row=reader.line_num,
                 )
+                yield reader.line_num, error
+                continue
             yield (
                 reader.line_num,
                 {name: _csv_value(cell) for name, cell in row.items()},
@@ -263,7 +277,7 @@ def _csv_value(cell: str | None) -> Any:
         return cell  # "[Live] at home" is a title
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, TableRow]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -271,12 +285,13 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             try:
                 yield number, msgspec.json.decode(line, type=dict[str, Any])
             except msgspec.MsgspecError as error:
-                raise AttributesError(
+                unreadable = AttributesError(
                     f"{path.name}, line {number}: {error}", origin=path.name, row=number
-                ) from error
+                )
+                yield number, unreadable
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[int, TableRow]]:
     from pyarrow import parquet
 
     number = 0

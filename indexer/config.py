@@ -15,20 +15,21 @@ import msgspec
 import yaml
 
 from encoders.config import (
-    ConceptsConfig,
     EncoderConfig,
-    FeaturesConfig,
     PassageSegments,
     SegmentsConfig,
+    SentenceConfig,
     ShotSegments,
     UtteranceSegments,
     WhisperConfig,
     WholeSegments,
     WindowSegments,
     config_digest,
+    medium_of_encoder,
 )
 from encoders.errors import ConfigError
 from encoders.media.content import Medium
+from encoders.models.lookup import recognizer_model, required_models
 
 AttributeType: TypeAlias = Literal["keyword", "int", "float", "bool", "datetime", "text"]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -90,12 +91,12 @@ class CollectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def models(self) -> list[str]:
-        """The names of the models that its channels stand on, each once."""
+        """What its channels stand on, each once, as ``kindred models pull`` takes it."""
         names: list[str] = []
         for channel in self.channels.values():
-            names += models_of_encoder(channel.encoder)
+            names += required_models(channel.encoder)
             if channel.recognizer is not None:
-                names.append(channel.recognizer.weights)
+                names.append(recognizer_model(channel.recognizer))
         return list(dict.fromkeys(names))
 
     def channels_for(self, medium: Medium) -> dict[str, ChannelConfig]:
@@ -114,6 +115,8 @@ def _check_channel(
             raise ValueError(
                 f"{where}: field {field!r} is not a text or keyword attribute of this collection"
             )
+    if isinstance(channel.encoder, SentenceConfig) and channel.encoder.role != "passage":
+        raise ValueError(f"{where}: role is for questions; what a channel stores are passages")
     taken = medium_of_encoder(channel.encoder)
     if (channel.recognizer is not None) != isinstance(channel.segments, UtteranceSegments):
         raise ValueError(
@@ -169,20 +172,6 @@ def _check_content(where: str, channel: ChannelConfig, taken: Medium) -> None:
         raise ValueError(
             f"{where}: its encoder takes {taken}, but {kind} are encoded as {cut.encoded_as}"
         )
-
-
-def medium_of_encoder(encoder: EncoderConfig) -> Medium:
-    """Return which medium an encoder of this configuration takes."""
-    if isinstance(encoder, ConceptsConfig | FeaturesConfig):
-        return "audio" if encoder.classifier == "yamnet" else "image"
-    return "text"
-
-
-def models_of_encoder(encoder: EncoderConfig) -> list[str]:
-    """Return the names of the models that an encoder of this configuration stands on."""
-    if isinstance(encoder, ConceptsConfig):
-        return [encoder.classifier, encoder.text_model]
-    return [encoder.classifier if isinstance(encoder, FeaturesConfig) else encoder.model]
 
 
 def collection_path(name_or_path: str | Path) -> Path:

@@ -62,6 +62,7 @@ class DecodeAhead:
         self._thread = threading.Thread(target=self._fill, name="decode-ahead", daemon=True)
         self.plan_seconds = 0.0
         self.decode_wait_seconds = 0.0
+        self.preprocess_seconds = 0.0
 
     def __iter__(self) -> Iterator[Message]:
         """Yield messages until every file has been handed over."""
@@ -135,7 +136,10 @@ class DecodeAhead:
             self._put(Sealed(job))
             return
         try:
-            piece = convert(self._result(future))
+            decoded = self._result(future)
+            started = time.perf_counter()
+            piece = convert(decoded)
+            self.preprocess_seconds += time.perf_counter() - started
         except MediaRejected as error:
             self._fail(job, error)
         else:

@@ -7,6 +7,7 @@ places with others keeps its id.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ class KnownFiles:
 
     sha256_of: dict[str, str] = field(default_factory=dict)
     """Contents that were hashed before planning, by location."""
+
+    hash_seconds: float = 0.0
+    """How long the contents of files were hashed."""
 
     _displaced: set[str] = field(default_factory=set)
     """Ids of items whose place now holds the content of another item."""
@@ -63,12 +67,24 @@ class KnownFiles:
             if known is None or is_untouched(known, found.path):
                 continue
             try:
-                sha256 = content_sha256(found.path)
+                sha256 = self.hashed(found.path)
             except MediaRejected:
                 continue  # planning says what is wrong with it
             self.sha256_of[found.location] = sha256
             if sha256 != known.item.content_sha256 and sha256 in self.by_content:
                 self._displaced.add(known.item.item_id)
+
+    def hashed(self, path: Path) -> str:
+        """Return the sha256 of a file's content and note how long it took.
+
+        Raises:
+            MediaRejected: the file vanished or cannot be read.
+        """
+        started = time.perf_counter()
+        try:
+            return content_sha256(path)
+        finally:
+            self.hash_seconds += time.perf_counter() - started
 
     def at(self, location: str) -> KnownItem | None:
         """Return the item whose content lay at ``location`` and has not gone elsewhere."""

@@ -10,6 +10,33 @@ from indexer.catalog.records import Outcome
 
 STATES = ("encoded", "unchanged", "moved", "failed", "skipped")
 
+STAGES = (
+    "plan",
+    "hash",
+    "decode",
+    "decode_wait",
+    "preprocess",
+    "hear",
+    "load",
+    "encode",
+    "write",
+    "publish",
+)
+"""What a run spends its time on, in seconds. They overlap, so they may add up to more than the run.
+
+- ``plan``: deciding what has to be done for each file, asking the catalog included;
+- ``hash``: reading files whole for the sha256 of their content;
+- ``decode``: processor time of the decoder processes, their start and broken-off tasks left out;
+- ``decode_wait``: waiting for them, on the thread that runs ahead of the models;
+- ``preprocess``: cutting what was decoded into windows and passages and finding speech in it, on
+  the same thread. What a network needs besides, as the size of a picture, belongs to ``encode``;
+- ``hear``: recognising speech;
+- ``load``: opening encoders that were not open yet;
+- ``encode``: running them;
+- ``write``: storing items and vectors in the catalog;
+- ``publish``: building, checking and publishing the index; 0 where the run left it as it was.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedFile:
@@ -40,8 +67,8 @@ class IngestSummary:
     segments: int = 0
     encoder_calls: int = 0
     seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
-    """Seconds by stage; stages overlap, so they may add up to more than ``seconds``."""
+    stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    """Seconds by stage, see `STAGES`."""
 
     failures: list[FailedFile] = field(default_factory=list)
     skipped: list[FailedFile] = field(default_factory=list)

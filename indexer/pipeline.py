@@ -110,11 +110,18 @@ def ingest(
     on_progress(summary)
     known = KnownFiles.load(catalog, config.name)
     known.look_for_exchanges(files)
+    hashed_before = known.hash_seconds
     recognizers = recognizer_ids(config, loader)
     planner = Planner(catalog, config, identities, recognizers, known, attribute_file)
     with DecodeSandbox(options.limits, num_workers=options.num_decode_workers) as sandbox:
         runner = LocalRunner(catalog, config.name, run_id, loader, summary, on_progress)
-        runner.run(DecodeAhead(files, planner, sandbox, loader.open_recognizer))
+        ahead = DecodeAhead(files, planner, sandbox, loader.open_recognizer)
+        runner.run(ahead)
+        summary.stages |= {
+            "plan": ahead.plan_seconds - (known.hash_seconds - hashed_before),
+            "hash": known.hash_seconds,
+            "decode": sandbox.cpu_seconds,
+        }
     if attribute_file is not None:
         summary.num_unused_attribute_rows = attribute_file.num_unused
     _forget_or_prune(paths, files, catalog, config, known, summary, options)

@@ -127,7 +127,7 @@ class Planner:
         else:
             sniffed = sniff(found.path)
             medium, format_ = sniffed.medium, sniffed.format
-            sha256 = self._known.sha256_of.get(found.location) or content_sha256(found.path)
+            sha256 = self._known.sha256_of.get(found.location) or self._known.hashed(found.path)
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)

@@ -44,6 +44,12 @@ class Metrics:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self.text_questions = Counter(
+            "kindred_text_questions",
+            "Questions in words, by whether their vectors were remembered.",
+            ["remembered"],
+            registry=self.registry,
+        )
         self.refresh_failures = Counter(
             "kindred_refresh_failures",
             "Attempts to read new writes or a new snapshot that failed.",

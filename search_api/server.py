@@ -7,17 +7,18 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from encoders.config import ConceptsConfig, SentenceConfig
 from encoders.errors import ConfigError
+from encoders.models.lookup import required_models
 from encoders.query_plan import PlannedChannel
 from encoders.serving.encoder_process import EncoderProcessConfig
+from encoders.serving.micro_batcher import BatchLimits
 from indexer.config import load_collection
 from search_api.encoder_supervisor import EncoderSupervisor
 from search_api.query_vectors import planned_channels
@@ -60,8 +61,9 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
     config = load_collection(settings.collection)
     channels = planned_channels(config)
     # Named here, where a person sees it, instead of in the log of a child that keeps dying.
-    for model in model_names(channels):
-        settings.models.path(model)
+    for channel in channels.values():
+        for model in required_models(channel.encoder):
+            settings.models.require(model)
     settings = settings.replace(port=free_port(settings.host, settings.port))
     with run_folder(settings.data.run) as folder, socket_path(folder) as encoder_socket:
         settings = settings.replace(
@@ -75,20 +77,6 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
             supervisor.stop()
 
 
-def model_names(channels: Mapping[str, PlannedChannel]) -> list[str]:
-    """Return the models that the encoders of ``channels`` are made of."""
-    names: list[str] = []
-    for channel in channels.values():
-        encoder = channel.encoder
-        if isinstance(encoder, SentenceConfig):
-            names.append(encoder.model)
-        else:
-            names.append(encoder.classifier)
-        if isinstance(encoder, ConceptsConfig):
-            names.append(encoder.text_model)
-    return list(dict.fromkeys(names))
-
-
 def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> EncoderProcessConfig:
     """Return what the encoder process is told."""
     return EncoderProcessConfig(
@@ -96,7 +84,11 @@ def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> E
         models_dir=str(settings.models.root),
         num_threads=settings.encoder_threads,
         device=settings.encoder_device,
-        max_waiting=settings.max_waiting_encodes,
+        batches=BatchLimits(
+            max_contents=settings.encoder_batch_size,
+            max_wait_seconds=settings.encoder_batch_wait_ms / 1000,
+            max_waiting=settings.max_waiting_encodes,
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from search_api.metrics import Metrics
 from search_api.playable import Playables
 from search_api.query_vectors import QueryEncoder, planned_channels
 from search_api.questions import Questions
+from search_api.remembered_texts import RememberedTexts
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from search_api.searcher import Searcher
 from search_api.settings import Settings
@@ -76,7 +77,12 @@ class SearchService:
     _view: LiveView | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.searcher = Searcher(self.config, self.view, self.encoder, run=self.pool.run)
+        texts = RememberedTexts(
+            self.encoder,
+            max_bytes=self.settings.remembered_text_bytes,
+            on_question=self._count_question,
+        )
+        self.searcher = Searcher(self.config, self.view, texts, run=self.pool.run)
         self.thumbnails = Thumbnails(
             self.settings.data.thumbnails, self.encoder.thumbnail, self.pool
         )
@@ -84,6 +90,9 @@ class SearchService:
         self.questions = Questions(
             self.settings.data.questions, self.settings.max_upload_bytes, self.pool
         )
+
+    def _count_question(self, remembered: bool) -> None:
+        self.metrics.text_questions.labels("yes" if remembered else "no").inc()
 
     def view(self) -> LiveView:
         """Return what can be found now.

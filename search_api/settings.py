@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from encoders.errors import ConfigError
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 from indexer.config import DEFAULT_COLLECTION
 from indexer.data_dir import DataDir
 
@@ -64,6 +64,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     encoder_device: str = "cpu"
     """``cpu``, ``cuda:N``, or ``auto`` for the first CUDA device if there is one."""
+
+    encoder_batch_size: Positive = 32
+    """Most texts, pictures or sounds that the models take at once."""
+
+    encoder_batch_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
+    """How long a question that finds the models idle waits for company."""
+
+    remembered_text_bytes: Annotated[int, msgspec.Meta(ge=0)] = 16_000_000
+    """Memory per worker for how the latest questions in words were encoded, some thousands of them;
+    0: none.
+    """
 
     text_seconds: Seconds = 10.0
     """How long a question in words may take in the encoder process."""

@@ -16,7 +16,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from encoders import torch_imports
 from encoders.errors import DependencyMissing, ModelUnavailable
 from encoders.loading import EncoderLoader
-from encoders.weights import MODELS_DIR_VARIABLE, ModelFolder, pull
+from encoders.models.folder import MODELS_DIR_VARIABLE, ModelFolder, pull
 
 torch_imports.install()
 

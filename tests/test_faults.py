@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import Kindred, check_complete, kill_ingest, kill_reindex, make_media
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 
 pytestmark = pytest.mark.weights
 

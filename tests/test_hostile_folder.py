@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from encoders.loading import EncoderLoader
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 from indexer.catalog.catalog import Catalog
 from indexer.config import load_collection
 from indexer.data_dir import DataDir

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Callable
@@ -52,6 +55,8 @@ class DecoderChild:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
         self._num_tasks = 0
+        self.cpu_seconds = 0.0
+        """Processor time that decoding took; of tasks that ended a process nothing is known."""
 
     def call(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -64,17 +69,16 @@ class DecoderChild:
         """
         connection = self._ready_connection()
         self._num_tasks += 1
-        deadline = _Deadline(self._limits.max_wall_seconds, self._end_process)
         try:
             connection.send((function, args, kwargs))
-            succeeded, outcome = connection.recv()
+            succeeded, outcome, cpu_seconds = connection.recv()
+        except BlockingIOError:
+            self._end_process()
+            raise self._death(timed_out=True) from None
         except (EOFError, ConnectionError):
-            deadline.end()
-            raise self._death(timed_out=deadline.expired) from None
-        finally:
-            deadline.end()
-        # A deadline that struck just after the answer has killed a process that owed nothing.
-        if deadline.expired or self._num_tasks >= MAX_TASKS:
+            raise self._death(timed_out=False) from None
+        self.cpu_seconds += cpu_seconds
+        if self._num_tasks >= MAX_TASKS:
             self._discard()
         if succeeded:
             return outcome
@@ -117,11 +121,13 @@ class DecoderChild:
                 )
         self._connection = ours
         self._num_tasks = 0
-        deadline = _Deadline(MAX_START_SECONDS, self._end_process)
         try:
+            _limit_waiting(ours, MAX_START_SECONDS)
             ours.send(self._limits)
             ours.recv()
-        except (EOFError, ConnectionError) as error:
+            _limit_waiting(ours, self._limits.max_wall_seconds)
+        except (EOFError, ConnectionError, BlockingIOError) as error:
+            self._end_process()
             exit_code = self._process.wait()
             self._discard()
             raise DecoderUnavailable(
@@ -129,8 +135,6 @@ class DecoderChild:
                 "wrote to standard error says why",
                 exit_code=exit_code,
             ) from error
-        finally:
-            deadline.end()
 
     def _death(self, *, timed_out: bool) -> MediaRejected:
         """Say why the process ended in the middle of a task, and clear it away."""
@@ -168,21 +172,14 @@ class DecoderChild:
         self._process = self._connection = None
 
 
-class _Deadline(threading.Timer):
-    """A started timer that remembers whether it went off."""
+def _limit_waiting(connection: Connection[Any, Any], seconds: float) -> None:
+    """Let every wait for bytes of the other end fail with ``BlockingIOError`` after some time.
 
-    def __init__(self, seconds: float, action: Callable[[], None]) -> None:
-        super().__init__(seconds, self._expire)
-        self.daemon = True
-        self.expired = False
-        self._action = action
-        self.start()
-
-    def end(self) -> None:
-        """Stop the clock; afterwards ``expired`` is final."""
-        self.cancel()
-        self.join()
-
-    def _expire(self) -> None:
-        self.expired = True
-        self._action()
+    The kernel keeps this clock: a thread that watched one would take longer than reading a short
+    text does.
+    """
+    whole, part = divmod(seconds, 1)
+    with socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(whole), int(part * 1e6))
+        )

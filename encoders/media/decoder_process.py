@@ -33,8 +33,10 @@ def main() -> None:
             function, args, kwargs = connection.recv()
         except EOFError:
             return  # the parent is gone
-        allow_cpu_seconds(limits.max_cpu_seconds)
-        connection.send(outcome_of(function, args, kwargs, limits))
+        used_seconds = cpu_seconds()
+        allow_cpu_seconds(used_seconds, limits.max_cpu_seconds)
+        succeeded, outcome = outcome_of(function, args, kwargs, limits)
+        connection.send((succeeded, outcome, cpu_seconds() - used_seconds))
 
 
 def end_with_parent(descriptor: int) -> None:
@@ -72,10 +74,14 @@ def give_up_rights(limits: DecodeLimits) -> None:
     os.close(nowhere)
 
 
-def allow_cpu_seconds(max_cpu_seconds: int) -> None:
-    """Move the soft limit ahead of what was used so far; beyond it the kernel sends SIGXCPU."""
+def cpu_seconds() -> float:
+    """Return the processor time that this process has used so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    used_seconds = usage.ru_utime + usage.ru_stime
+    return usage.ru_utime + usage.ru_stime
+
+
+def allow_cpu_seconds(used_seconds: float, max_cpu_seconds: int) -> None:
+    """Move the soft limit ahead of what was used so far; beyond it the kernel sends SIGXCPU."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used_seconds) + max_cpu_seconds, hard_limit))
 

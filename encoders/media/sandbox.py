@@ -75,6 +75,11 @@ class DecodeSandbox:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that all processes together have spent on tasks that were answered."""
+        return sum(child.cpu_seconds for child in self._children)
+
     def __enter__(self) -> Self:
         return self
 

@@ -30,6 +30,7 @@ from encoders.loading import EncoderLoader
 from encoders.logs import configure_logs
 from encoders.media.content import Medium, Picture, Sound
 from encoders.media.sandbox import DecodeSandbox
+from encoders.models.folder import ModelFolder
 from encoders.query_encoding import Loader, encode_file, encode_text
 from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
 from encoders.serving.errors import Overloaded
@@ -45,10 +46,9 @@ from encoders.serving.messages import (
     pack_queries,
     read_message,
 )
-from encoders.serving.micro_batcher import MicroBatcher
+from encoders.serving.micro_batcher import DEFAULT_LIMITS, BatchLimits, MicroBatcher
 from encoders.serving.version_maker import VersionMaker, VersionRequest
 from encoders.space import Vectors
-from encoders.weights import ModelFolder
 
 MAX_WAITING_FILES = 32
 """Files decoded or waiting at once; decoded pictures and sounds are large."""
@@ -66,7 +66,7 @@ class EncoderProcessConfig(msgspec.Struct, frozen=True, kw_only=True):
     models_dir: str
     num_threads: int = 1
     device: str = "cpu"
-    max_waiting: int = 256
+    batches: BatchLimits = DEFAULT_LIMITS
 
 
 class EncoderServer:
@@ -229,7 +229,7 @@ async def serve(
     channels: Mapping[str, PlannedChannel],
     loader: Loader,
     *,
-    max_waiting: int = 256,
+    batches: BatchLimits = DEFAULT_LIMITS,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Load the models, then answer on ``socket_path``.
@@ -238,11 +238,11 @@ async def serve(
         socket_path: where to listen; made only when every model is loaded.
         channels: how the collection's channels are encoded.
         loader: opens encoders.
-        max_waiting: most requests that may wait for the models.
+        batches: how questions are gathered.
         stop: ends serving when set; by default SIGTERM and SIGINT do.
     """
     plan = plan_queries(channels, loader.identify)
-    batcher = MicroBatcher(loader.open, max_waiting=max_waiting)
+    batcher = MicroBatcher(loader.open, batches)
     versions = VersionMaker()
     try:
         with DecodeSandbox() as sandbox:
@@ -293,9 +293,7 @@ def main(arguments: Sequence[str]) -> int:
     )
 
     try:
-        asyncio.run(
-            serve(Path(socket_path), config.channels, loader, max_waiting=config.max_waiting)
-        )
+        asyncio.run(serve(Path(socket_path), config.channels, loader, batches=config.batches))
     except KindredError as error:
         log.error("encoder process cannot start", code=error.code, error=error.message)
         return 1

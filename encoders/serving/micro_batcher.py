@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from encoders.config import EncoderConfig
@@ -23,8 +24,23 @@ from encoders.encoder import Encoder
 from encoders.serving.errors import DeadlineExceeded, Overloaded
 from encoders.space import Vectors
 
-MAX_BATCH_CONTENTS = 32
-"""A batch ends when it holds this many contents; the next one starts right after it."""
+
+class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How questions are gathered into batches."""
+
+    max_contents: int = 32
+    """A batch ends when it holds this many contents; the next one starts right after it."""
+
+    max_wait_seconds: float = 0.0
+    """How long a question that finds the models idle waits for company. Not at all is best on a
+    processor: what arrives while a batch runs makes the next one.
+    """
+
+    max_waiting: int = 256
+    """Most requests that may wait; more are refused."""
+
+
+DEFAULT_LIMITS = BatchLimits()
 
 
 @dataclass(eq=False, slots=True)
@@ -50,14 +66,16 @@ class MicroBatcher:
 
     Args:
         open_encoder: gives the encoder of a configuration; called in the model thread only.
-        max_waiting: most requests that may wait.
+        limits: of batches and of the queue.
     """
 
     def __init__(
-        self, open_encoder: Callable[[EncoderConfig], Encoder[Any]], *, max_waiting: int = 256
+        self,
+        open_encoder: Callable[[EncoderConfig], Encoder[Any]],
+        limits: BatchLimits = DEFAULT_LIMITS,
     ) -> None:
         self._open_encoder = open_encoder
-        self._max_waiting = max_waiting
+        self._limits = limits
         self._texts: deque[PendingEncode] = deque()
         self._files: deque[PendingEncode] = deque()
         self._changed = threading.Condition()
@@ -82,7 +100,7 @@ class MicroBatcher:
         loop = asyncio.get_running_loop()
         pending = PendingEncode(encoder, contents, deadline, loop.create_future(), loop)
         with self._changed:
-            if self.num_waiting >= self._max_waiting:
+            if self.num_waiting >= self._limits.max_waiting:
                 raise Overloaded(
                     f"{self.num_waiting} requests wait for the encoders already; try again soon",
                     waiting=self.num_waiting,
@@ -102,6 +120,11 @@ class MicroBatcher:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self.num_waiting)
+                if self._limits.max_wait_seconds > 0:
+                    self._changed.wait_for(
+                        lambda: self._closing or self._num_contents() >= self._limits.max_contents,
+                        timeout=self._limits.max_wait_seconds,
+                    )
                 if self._closing:
                     return
                 batch = self._next_batch()
@@ -109,13 +132,17 @@ class MicroBatcher:
             if batch:
                 self._encode(batch)
 
+    def _num_contents(self) -> int:
+        """Return how much waits in the queue that is served next."""
+        return sum(len(pending.contents) for pending in self._texts or self._files)
+
     def _next_batch(self) -> list[PendingEncode]:
         """Take what can be encoded together with the oldest request."""
         queue = self._texts or self._files
         first = queue.popleft()
         batch, size = [first], len(first.contents)
         others: list[PendingEncode] = []
-        while queue and size < MAX_BATCH_CONTENTS:
+        while queue and size < self._limits.max_contents:
             pending = queue.popleft()
             if pending.encoder == first.encoder:
                 batch.append(pending)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from encoders.media.content import Medium, Segment, Transcript, Utterance
 from indexer.catalog.records import (
@@ -130,20 +130,28 @@ def known_items(connection: Connection, collection: str) -> Iterator[KnownItem]:
         yield KnownItem(item_record(rows[0]), channels)
 
 
+_HELD = (
+    select(item_channels)
+    .where(
+        item_channels.c.source_sha256 == bindparam("source_sha256"),
+        item_channels.c.segmentation_id == bindparam("segmentation_id"),
+        item_channels.c.encoder_id == bindparam("encoder_id"),
+    )
+    .limit(1)
+)
+"""Kept, since it is asked for each channel of each file: building it takes longer than asking."""
+
+
 def reusable(
     connection: Connection, source_sha256: str, segmentation_id: str, encoder_id: str
 ) -> ChannelVectors | None:
     """Return stored vectors of equal content, cut and encoded in the same way."""
-    where = (
-        select(item_channels)
-        .where(
-            item_channels.c.source_sha256 == source_sha256,
-            item_channels.c.segmentation_id == segmentation_id,
-            item_channels.c.encoder_id == encoder_id,
-        )
-        .limit(1)
-    )
-    held = connection.execute(where).one_or_none()
+    key = {
+        "source_sha256": source_sha256,
+        "segmentation_id": segmentation_id,
+        "encoder_id": encoder_id,
+    }
+    held = connection.execute(_HELD, key).one_or_none()
     if held is None:
         return None
     rows = connection.execute(

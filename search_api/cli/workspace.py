@@ -53,6 +53,11 @@ def decode_workers() -> int:
     return _count_setting("KINDRED_DECODE_WORKERS", max(1, num_cpus() // 2))
 
 
+def encoder_device() -> str:
+    """Return the device of the models: ``KINDRED_ENCODER_DEVICE``, else the processor."""
+    return os.environ.get("KINDRED_ENCODER_DEVICE") or "cpu"
+
+
 def _count_setting(variable: str, default: int) -> int:
     from encoders.errors import ConfigError
 
@@ -88,7 +93,7 @@ class Workspace:
 def open_workspace(collection: str) -> Iterator[Workspace]:
     """Open the data folder and a collection for one command."""
     from encoders.loading import EncoderLoader
-    from encoders.weights import ModelFolder
+    from encoders.models.folder import ModelFolder
     from indexer.catalog.catalog import Catalog
     from indexer.config import load_collection
     from indexer.data_dir import DataDir
@@ -99,6 +104,6 @@ def open_workspace(collection: str) -> Iterator[Workspace]:
         loader = EncoderLoader(
             ModelFolder.from_environment(),
             num_threads=encode_threads(),
-            device=os.environ.get("KINDRED_ENCODER_DEVICE") or "cpu",
+            device=encoder_device(),
         )
         yield Workspace(data_dir, config, catalog, loader)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from encoders import loading
+from encoders import identification
 from encoders.config import (
     ConceptsConfig,
     EncoderConfig,
@@ -16,7 +16,7 @@ from encoders.config import (
 )
 from encoders.errors import ConfigError, ModelMissing
 from encoders.loading import EncoderLoader
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS: list[EncoderConfig] = [
@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from encoders.config import ConceptsConfig, FeaturesConfig, SentenceConfig, WhisperConfig
 from encoders.loading import EncoderLoader
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 loader = EncoderLoader(ModelFolder(Path("nowhere")))
 for config in (
     SentenceConfig(),
@@ -94,7 +94,7 @@ def test_changed_preprocessing_changes_the_id(
 ) -> None:
     before = empty.identify(config)
     for name in ("picture_parameters", "sound_parameters"):
-        monkeypatch.setattr(loading, name, lambda: {"version": -1})
+        monkeypatch.setattr(identification, name, lambda: {"version": -1})
     after = empty.identify(config)
     assert before.encoder_id != after.encoder_id
 
@@ -103,7 +103,7 @@ def test_concepts_of_another_preprocessing_stay_in_the_text_space(
     empty: EncoderLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = empty.identify(ConceptsConfig("yamnet"))
-    monkeypatch.setattr(loading, "sound_parameters", lambda: {"version": -1})
+    monkeypatch.setattr(identification, "sound_parameters", lambda: {"version": -1})
     assert empty.identify(ConceptsConfig("yamnet")).space_id == before.space_id
 
 
@@ -111,7 +111,7 @@ def test_changed_sentence_preprocessing_changes_the_space(
     empty: EncoderLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = empty.identify(SentenceConfig())
-    monkeypatch.setattr(loading, "sentence_parameters", lambda: {"version": -1})
+    monkeypatch.setattr(identification, "sentence_parameters", lambda: {"version": -1})
     assert empty.identify(SentenceConfig()).space_id != before.space_id
     assert empty.identify(ConceptsConfig("yamnet")).space_id != before.space_id
 
@@ -125,7 +125,7 @@ def test_opening_without_weights_says_how_to_get_them(
 
 
 def test_unknown_sentence_model_is_named(empty: EncoderLoader) -> None:
-    with pytest.raises(ModelMissing, match="'minilm2'; there are: minilm"):
+    with pytest.raises(ModelMissing, match="pull sentence_transformers:minilm2"):
         empty.identify(SentenceConfig("minilm2"))
 
 
@@ -141,7 +141,7 @@ def test_what_decides_about_words_changes_the_id_of_a_recogniser(
     before = empty.identify_recognizer(WhisperConfig())
     assert before.startswith("whisper_base-")
     assert empty.identify_recognizer(WhisperConfig(language="en")) != before
-    monkeypatch.setattr(loading, "recognizer_parameters", lambda: {"version": -1})
+    monkeypatch.setattr(identification, "recognizer_parameters", lambda: {"version": -1})
     assert empty.identify_recognizer(WhisperConfig()) != before
 
 
@@ -151,7 +151,7 @@ def test_a_recogniser_without_weights_says_how_to_get_them(empty: EncoderLoader)
 
 
 def test_unknown_speech_model_is_named(empty: EncoderLoader) -> None:
-    with pytest.raises(ModelMissing, match=r"'whisper_huge'; there are: .*whisper_base"):
+    with pytest.raises(ModelMissing, match="kindred models pull whisper:huge"):
         empty.identify_recognizer(WhisperConfig("huge"))
 
 

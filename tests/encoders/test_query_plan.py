@@ -54,7 +54,7 @@ def test_a_sound_asks_each_channel_cut_as_that_channel_is() -> None:
 
 def test_words_find_pictures_even_in_a_collection_without_texts() -> None:
     plan = plan_queries({"pictures": PICTURES}, FakeLoader().identify)
-    assert plan.sources["text"]["pictures"].encoder == SentenceConfig()
+    assert plan.sources["text"]["pictures"].encoder == SentenceConfig(role="query")
     assert plan.sources["text"]["pictures"].segments == DEFAULT_PASSAGES
 
 

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from indexer.catalog.catalog import Catalog
 from indexer.errors import MassDeleteRefused
+from indexer.outcomes import STAGES
 from indexer.pipeline import IngestOptions, ingest
 from tests.indexer.fakes import FakeLoader
 from tests.indexer.small_media import CONFIG, ids, run, write_picture
@@ -31,6 +32,18 @@ def test_every_file_is_stored_with_its_channels_and_the_counts_add_up(
     assert known["long.flac"].item.duration_seconds == pytest.approx(95.0)
     assert (known["picture-1.png"].item.width_px, known["picture-1.png"].item.height_px) == (32, 24)
     assert known["picture-0.png"].item.attributes == {"title": "A picture", "tags": ["noise"]}
+
+
+def test_every_stage_of_a_run_is_told(media: Path, catalog: Catalog) -> None:
+    summary, _ = run(media, catalog)
+    assert tuple(summary.stages) == STAGES
+    assert all(seconds >= 0 for seconds in summary.stages.values())
+    took_part = {"plan", "hash", "decode", "decode_wait", "preprocess", "encode", "write"}
+    assert all(summary.stages[name] > 0 for name in took_part)
+    assert summary.stages["publish"] == 0
+    again, _ = run(media, catalog)
+    assert again.stages["decode"] == again.stages["hash"] == again.stages["encode"] == 0
+    assert set(again.as_json()["stages"]) == set(STAGES)
 
 
 def test_a_second_run_calls_no_encoder(media: Path, catalog: Catalog) -> None:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 from indexer.data_dir import DataDir
 from indexer.lock import writer_lock
 from search_api.cli.main import run

@@ -19,7 +19,7 @@ from encoders.errors import ConfigError, ModelMissing
 from encoders.loading import EncoderLoader
 from encoders.media.content import Segment
 from encoders.media.segmentation import segmentation_id
-from encoders.weights import ModelFolder
+from encoders.models.folder import ModelFolder
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
 from indexer.config import load_collection

@@ -100,6 +100,12 @@ def write_file(path: Path) -> None:
         file.write(b"x")
 
 
+def stall() -> None:
+    """Say that an answer of 16 bytes follows, and send two of them."""
+    os.write(int(sys.argv[1]), b"\0\0\0\x10ab")
+    time.sleep(600.0)
+
+
 def process_id() -> int:
     return os.getpid()
 
@@ -139,6 +145,13 @@ def test_a_hang_ends_at_the_wall_clock(tight: DecodeSandbox, picture_path: Path)
     after = tight.picture(picture_path)
     assert reason_of(hang) == "timeout"
     assert after.result().width_px == 60
+
+
+def test_a_stall_in_the_middle_of_an_answer_ends_at_the_wall_clock(
+    tight: DecodeSandbox, picture_path: Path
+) -> None:
+    assert reason_of(tight.run(stall)) == "timeout"
+    assert tight.picture(picture_path).result().width_px > 0
 
 
 def test_an_endless_loop_ends_at_the_processor_limit() -> None:

@@ -91,7 +91,7 @@ async def test_many_questions_at_once_each_get_their_own_answer(socket_path: Pat
     texts = [f"question {number % 20}" for number in range(100)]
     async with serving(socket_path, loader) as client:
         answers = await asyncio.gather(*(client.encode_text(t, ["passages"]) for t in texts))
-    encoder = loader.open(SentenceConfig())
+    encoder = loader.open(SentenceConfig(role="query"))
     for text, answer in zip(texts, answers, strict=True):
         np.testing.assert_allclose(
             answer["passages"].vectors, encoder.encode([text]), rtol=0, atol=1e-7
@@ -171,7 +171,7 @@ async def test_a_version_that_takes_long_is_said_to_be_under_way(
 async def test_an_encoder_that_raises_fails_that_question_only(socket_path: Path) -> None:
     loader = FakeLoader()
     async with serving(socket_path, loader) as client:
-        encoder = loader.open(SentenceConfig())
+        encoder = loader.open(SentenceConfig(role="query"))
         working = encoder.encode
         encoder.encode = lambda _batch: 1 / 0  # type: ignore[method-assign,assignment]
         with pytest.raises(EncoderFailed, match="ZeroDivisionError"):

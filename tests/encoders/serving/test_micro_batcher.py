@@ -11,7 +11,7 @@ from encoders.config import ConceptsConfig, EncoderConfig, SentenceConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Picture
 from encoders.serving.errors import DeadlineExceeded, Overloaded
-from encoders.serving.micro_batcher import MicroBatcher
+from encoders.serving.micro_batcher import DEFAULT_LIMITS, BatchLimits, MicroBatcher
 from encoders.space import Vectors
 from tests.fake_encoders import FakeLoader
 
@@ -41,11 +41,11 @@ class HeldEncoder:
 class Held:
     """A batcher whose first batch is held, so that what follows must queue."""
 
-    def __init__(self, max_waiting: int = 256) -> None:
+    def __init__(self, limits: BatchLimits = DEFAULT_LIMITS) -> None:
         self.loader = FakeLoader()
         self.gate, self.entered = threading.Event(), threading.Event()
         self.order: list[EncoderConfig] = []
-        self.batcher = MicroBatcher(self._open, max_waiting=max_waiting)
+        self.batcher = MicroBatcher(self._open, limits)
 
     def _open(self, config: EncoderConfig) -> HeldEncoder:
         self.order.append(config)
@@ -111,13 +111,45 @@ async def test_different_encoders_are_different_batches_in_order_of_arrival(held
 
 @pytest.mark.asyncio
 async def test_a_full_queue_refuses_at_once() -> None:
-    held = Held(max_waiting=2)
+    held = Held(BatchLimits(max_waiting=2))
     first = await held.hold()
     tasks = await queued(held, (TEXTS, ["a"]), (TEXTS, ["b"]))
     with pytest.raises(Overloaded, match="2 requests wait"):
         await held.batcher.encode(TEXTS, ["c"])
     held.gate.set()
     await asyncio.gather(first, *tasks)
+    held.batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_batch_holds_as_many_as_it_may() -> None:
+    held = Held(BatchLimits(max_contents=2))
+    first = await held.hold()
+    tasks = await queued(held, *((TEXTS, [word]) for word in "abc"))
+    held.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert held.batches() == [["first"], ["a", "b"], ["c"]]
+    held.batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_question_may_wait_for_company_until_the_batch_is_full() -> None:
+    held = Held(BatchLimits(max_contents=2, max_wait_seconds=60.0))
+    held.gate.set()
+    alone = asyncio.create_task(held.batcher.encode(TEXTS, ["a"]))
+    await asyncio.sleep(0.1)
+    assert held.batches() == []
+    await asyncio.gather(alone, held.batcher.encode(TEXTS, ["b"]))
+    assert held.batches() == [["a", "b"]]
+    held.batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_question_without_company_is_encoded_when_its_wait_is_over() -> None:
+    held = Held(BatchLimits(max_wait_seconds=0.05))
+    held.gate.set()
+    await held.batcher.encode(TEXTS, ["a"])
+    assert held.batches() == [["a"]]
     held.batcher.close()
 
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from encoders.config import WhisperConfig
 from encoders.loading import EncoderLoader
 from encoders.media.content import Sound
-from encoders.model_table import WHISPER_BASE
+from encoders.models.folder import ModelFolder
+from encoders.models.table import WHISPER_BASE
 from encoders.speech.evidence import is_believable
 from encoders.speech.recognizer import RecordingLanguage, SpeechWindow
 from encoders.speech.whisper_network import Hearing, WhisperNetwork, joined_words
 from encoders.speech.whisper_recognizer import WhisperRecognizer
-from encoders.weights import ModelFolder
 from tests.encoders.speech.voices import vowels
 from tests.generated_media import noise
 

@@ -103,7 +103,8 @@ def test_a_search_that_fails_now_can_be_repeated(
     visitor.expected_statuses = {status}
     with monkeypatch.context() as patched:
         patched.setattr(site.service.encoder, "encode_text", fail)
-        page = visitor.open("/?q=red")
+        # Words that no other test asks: how those were encoded is remembered.
+        page = visitor.open(f"/?q=red+{status}")
         assert page.locator("h1").inner_text() == headline
     page.get_by_role("link", name="Try again").click()
     page.locator(".card").first.wait_for()

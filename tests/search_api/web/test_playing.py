@@ -66,7 +66,8 @@ def test_a_moment_plays_from_its_start_and_ends_at_its_stop(visitor: Visitor, ti
             seconds: player.currentTime,
             marked: [...card.querySelectorAll(".chip.playing")].map((chip) => chip.innerText),
           });
-          ["playing", "timeupdate", "pause"].forEach((type) => player.addEventListener(type, write));
+          const types = ["playing", "timeupdate", "pause"];
+          types.forEach((type) => player.addEventListener(type, write));
         }"""
     )
     moment = found.locator(".chip", has_text="0:04–0:06")  # noqa: RUF001

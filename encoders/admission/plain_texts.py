@@ -1,0 +1,36 @@
+"""Thirty texts that have nothing to do with each other."""
+
+from __future__ import annotations
+
+UNLIKE_TEXTS: tuple[str, ...] = (
+    "The stock market fell sharply after the central bank raised interest rates.",
+    "Whisk two eggs with a little milk and fry them slowly in butter.",
+    "A red fox crossed the frozen river at dawn.",
+    "The goalkeeper saved a penalty in the last minute of the match.",
+    "Photosynthesis turns sunlight, water and carbon dioxide into sugar.",
+    "Her violin concerto closes with a slow and mournful movement.",
+    "Restart the router, then type the new password.",
+    "Roman legions built straight roads across the whole province.",
+    "The baby laughed at the soap bubbles.",
+    "An old lighthouse stands on the cliff above the harbour.",
+    "Take one tablet twice a day after meals.",
+    "The court dismissed the appeal for want of evidence.",
+    "Electric guitars and heavy drums fill the stadium.",
+    "He planted tomatoes and beans behind the greenhouse.",
+    "A comet's tail always points away from the sun.",
+    "The train to Vienna leaves from platform nine.",
+    "Knit one row, purl the next, and turn your work.",
+    "Dinosaurs disappeared about sixty-six million years ago.",
+    "My landlord wants to raise the rent again.",
+    "The function returns a sorted list of integers.",
+    "Monks copied manuscripts by candlelight.",
+    "Heavy snow closed the mountain pass for a week.",
+    "The dentist filled a cavity in my molar.",
+    "Voters will choose a new parliament on Sunday.",
+    "A diver photographed coral and sea turtles.",
+    "Change the oil and check the tyres before a long drive.",
+    "The detective found a bloody knife under the bed.",
+    "Happy birthday, grandmother!",
+    "Bees dance to tell each other where flowers are.",
+    "Wedding guests threw rice as the couple left the church.",
+)

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.adapter import measure
+from benchmarks.corpora import CaptionedFile
+from encoders.adapters.encoded_pairs import EncodedPairs
+from encoders.space import unit_rows
+
+
+def test_halves_are_made_by_caption_and_by_caption_and_folder() -> None:
+    files = [
+        CaptionedFile(Path(f"{number}.png"), f"thing {number // 2}", f"folder {number // 10}")
+        for number in range(60)
+    ]
+    generator = np.random.default_rng(0)
+    titles = np.arange(60) // 2
+    targets = unit_rows(generator.normal(size=(30, 8)))[titles]
+    base = unit_rows(generator.normal(size=(60, 8)))
+    items = np.arange(60)
+    pairs = EncodedPairs(targets, base, targets, titles, titles, items)
+    by_folder, by_caption = measure("text -> thing", pairs, files, seeds=[0])
+    assert (by_folder.recall.num_groups, by_caption.recall.num_groups) == (6, 30)
+    assert by_folder.recall.num_items_per_fold == (30, 30)
+    # The features are the titles' own vectors, the base is noise.
+    assert by_caption.relative_gain > 0.5
+    row = by_caption.as_row()
+    assert row["question"] == "text -> thing (60)"
+    assert row["halves apart by"] == "caption (30 parts)"

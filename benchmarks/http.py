@@ -21,7 +21,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.ingest import tree_pss_bytes
+from benchmarks.ingest import tree_memory_bytes
 
 # fmt: off
 WORDS = [
@@ -86,7 +86,8 @@ def main() -> int:
         "p99_ms": round(float(np.percentile(measured, 99)), 1),
     }
     if options.pid is not None:
-        report["server_pss_mib"] = round(tree_pss_bytes(psutil.Process(options.pid)) / 2**20, 1)
+        pss, _ = tree_memory_bytes(psutil.Process(options.pid))
+        report["server_pss_mib"] = round(pss / 2**20, 1)
     print(json.dumps(report, indent=2))
     return 0
 

@@ -6,7 +6,8 @@ Ingests a generated FLAC of 30 minutes and one of 3 hours, each into an empty da
 reports the peak of the summed proportional set size (PSS) over the whole process tree. In a ninth
 of each somebody speaks; one sentence is said once, and it is asked for. With ``--images`` it takes
 in so many generated pictures instead. Either way it reports how much memory grows over the second
-half of the run, as a straight line through what was measured says.
+half of the run, as a straight line through what was measured says; there only memory that no other
+process shares is counted (USS), because the share of a library's pages depends on who else uses it.
 """
 
 from __future__ import annotations
@@ -92,15 +93,20 @@ def found_start(data_dir: Path) -> float | None:
     return float(hits[0]["moments"][0]["start_seconds"]) if hits else None
 
 
-def tree_pss_bytes(process: psutil.Process) -> int:
-    """Return the summed PSS of a process and its descendants; those that end meanwhile count 0."""
-    total = 0
+def tree_memory_bytes(process: psutil.Process) -> tuple[int, int]:
+    """Return the summed PSS and USS of a process and its descendants.
+
+    Those that end meanwhile count 0.
+    """
+    total_pss = total_uss = 0
     for member in [process, *process.children(recursive=True)]:
         try:
-            total += member.memory_full_info().pss
+            memory = member.memory_full_info()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return total
+        total_pss += memory.pss
+        total_uss += memory.uss
+    return total_pss, total_uss
 
 
 def write_pictures(folder: Path, count: int) -> None:
@@ -138,10 +144,13 @@ def ingest_peak(path: Path, data_dir: Path) -> dict[str, Any]:
         text=True,
     )
     observed = psutil.Process(process.pid)
-    measured: list[tuple[float, int]] = []
+    peak_pss = 0
+    unshared: list[tuple[float, int]] = []
     while process.poll() is None:
         try:
-            measured.append((time.monotonic(), tree_pss_bytes(observed)))
+            pss, uss = tree_memory_bytes(observed)
+            peak_pss = max(peak_pss, pss)
+            unshared.append((time.monotonic(), uss))
         except psutil.NoSuchProcess:
             break
         time.sleep(POLL_SECONDS)
@@ -150,8 +159,9 @@ def ingest_peak(path: Path, data_dir: Path) -> dict[str, Any]:
     if process.returncode or summary["failed"]:
         raise RuntimeError(f"the ingest of {path} failed: {summary}")
     return {
-        "peak_pss_mib": round(max(size for _, size in measured) / 2**20, 1),
-        "growth_over_second_half": round(growth_over_second_half(measured[:-1]), 4),
+        "peak_pss_mib": round(peak_pss / 2**20, 1),
+        "peak_uss_mib": round(max(size for _, size in unshared) / 2**20, 1),
+        "growth_over_second_half": round(growth_over_second_half(unshared[:-1]), 4),
         "segments": summary["segments"],
         "seconds": summary["seconds"],
         "stages": summary["stages"],

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-# Read by the hub's client when it is imported, so it has to be set before any test imports it.
+from encoders.thread_defaults import THREAD_DEFAULTS
+
+# Read by libraries when they are imported, so they have to be set before any test imports them.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.update(THREAD_DEFAULTS)
 
 from encoders import torch_imports
 from encoders.errors import DependencyMissing, ModelUnavailable

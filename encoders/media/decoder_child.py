@@ -30,6 +30,10 @@ CHILD_VARIABLES = {
     # address space that counts against the limit.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    # glibc gives the memory of a decoded file back and asks for it again with the next one, page
+    # by page: a 10 s sound takes 7.0 ms of processor time so, 5.4 ms when this much is kept.
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
 
 

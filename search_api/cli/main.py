@@ -12,20 +12,12 @@ import click
 
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
+from encoders.thread_defaults import set_thread_defaults
 from search_api.cli import demo, doctor, export, ingest, items, models, search, serve
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_REFUSED = 3
-
-# Read once, when numpy, torch and FAISS are imported. Threads are settings of each library here;
-# what these stop is a second pool of BLAS threads that spin on small matrices (mel spectrogram of
-# 10 s: 24 ms of processor time with two of them, 10 ms with one).
-THREAD_DEFAULTS = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 
 EPILOG = """Exit codes: 0 done (failed items are listed), 1 the command failed, or --strict and an
 item failed, 2 wrong usage, 3 refused (gate, lock, mass-delete guard). KINDRED_DATA_DIR (default
@@ -57,8 +49,7 @@ for command in (
 def main(arguments: list[str] | None = None) -> None:
     """Run ``kindred`` and end the process with the exit code that its help promises."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for variable, value in THREAD_DEFAULTS.items():
-        os.environ.setdefault(variable, value)
+    set_thread_defaults()
     sys.exit(run(arguments))
 
 

@@ -39,6 +39,10 @@ class DataDir:
         """The lock file that one ingest or reindex of a collection holds."""
         return self.root / "locks" / f"{collection}.lock"
 
+    def publish_lock(self, collection: str) -> Path:
+        """The lock file held while another snapshot of a collection becomes the live one."""
+        return self.root / "locks" / f"{collection}.publish.lock"
+
     @property
     def thumbnails(self) -> Path:
         """Small pictures made once for display, by content; safe to delete."""

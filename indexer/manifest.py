@@ -84,6 +84,15 @@ class Manifest(msgspec.Struct, frozen=True):
         """Rows over all channels."""
         return sum(channel.num_segments for channel in self.channels.values())
 
+    @property
+    def recall(self) -> dict[str, float]:
+        """Recall@10 of every channel for which it was measured."""
+        return {
+            name: channel.recall_at_10
+            for name, channel in self.channels.items()
+            if channel.recall_at_10 is not None
+        }
+
 
 class _Header(msgspec.Struct):
     format_version: int

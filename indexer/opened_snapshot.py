@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,7 @@ from indexer.config import AttributeType
 from indexer.item_table import items_schema
 from indexer.manifest import Manifest
 from indexer.snapshot import Snapshot
-from indexer.staging import ITEMS_FILE, SEGMENTS_FILE
+from indexer.snapshot_files import mapped_items, mapped_segments
 
 # Looking ids up one by one takes 30 µs each; a hash table over all of them takes 0.1 s a million.
 IDS_LOOKED_UP_SINGLY = 1_000
@@ -69,7 +68,7 @@ class OpenedSnapshot:
         num_threads: int = 1,
     ) -> None:
         self.manifest: Manifest = snapshot.manifest
-        self.items = _with_schema(_mapped(snapshot.path / ITEMS_FILE), items_schema(attributes))
+        self.items = _with_schema(mapped_items(snapshot.path), items_schema(attributes))
         self.channels = {
             name: _open_channel(snapshot, name, num_threads)
             for name in identities
@@ -99,7 +98,7 @@ class OpenedSnapshot:
 def _open_channel(snapshot: Snapshot, name: str, num_threads: int) -> OpenedChannel:
     entry = snapshot.manifest.channels[name]
     folder = snapshot.channel_folder(name)
-    segments = _mapped(folder / SEGMENTS_FILE)
+    segments = mapped_segments(folder)
     return OpenedChannel(
         index=open_index(folder, entry.index, entry.space_id, num_threads=num_threads),
         item_rows=segments.column("item_row").to_numpy(),
@@ -107,10 +106,6 @@ def _open_channel(snapshot: Snapshot, name: str, num_threads: int) -> OpenedChan
         stop_seconds=segments.column("stop_seconds").to_numpy(),
         text=segments.column("text"),
     )
-
-
-def _mapped(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path), "r")).read_all()
 
 
 def _with_schema(items: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from filelock import FileLock
 
+from encoders.encoder import EncoderIdentity
 from indexer.data_dir import DataDir
 from indexer.durable_files import replace_durably
-from indexer.manifest import MANIFEST_FILE, SnapshotCorrupt
+from indexer.errors import Refused
+from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
+from indexer.smoke_search import smoke_search
 from indexer.snapshot import Snapshot, remove_snapshot
 
 POINTER_FILE = "live"
 KEPT_SNAPSHOTS = 3
+
+
+class NoSuchSnapshot(Refused):
+    """There is no snapshot to go back to, or none of that name."""
+
+    code = "no_such_snapshot"
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -24,14 +37,41 @@ class Pointer(msgspec.Struct, frozen=True):
     published: str
     """UTC, ISO 8601."""
 
+    overruled: tuple[str, ...] = ()
+    """What the gate found wrong with it, if it was published by force."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSnapshot:
+    """A finished snapshot, and whether it is the one that is served."""
+
+    manifest: Manifest
+    is_live: bool
+
+    overruled: tuple[str, ...]
+    """What the gate found wrong with the live one, if it was published by force."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the command line and the API print it."""
+        return {
+            "id": self.manifest.snapshot_id,
+            "created": self.manifest.created,
+            "live": self.is_live,
+            "items": self.manifest.num_items,
+            "segments": self.manifest.num_segments,
+            "through_seq": self.manifest.through_seq,
+            "recall": self.manifest.recall,
+            "overruled": list(self.overruled),
+        }
+
 
 def pointer_path(data_dir: DataDir, collection: str) -> Path:
     """Return where a collection's pointer lies; it need not exist."""
     return data_dir.snapshots(collection) / POINTER_FILE
 
 
-def live_snapshot_path(data_dir: DataDir, collection: str) -> Path | None:
-    """Return the folder of the snapshot that is served, ``None`` before the first.
+def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
+    """Return which snapshot is served since when, ``None`` before the first.
 
     Raises:
         SnapshotCorrupt: the pointer is damaged.
@@ -49,7 +89,17 @@ def live_snapshot_path(data_dir: DataDir, collection: str) -> Path | None:
         raise SnapshotCorrupt(
             f"{path}: {pointer.snapshot_id!r} is not the name of a snapshot", file=str(path)
         )
-    return path.parent / pointer.snapshot_id
+    return pointer
+
+
+def live_snapshot_path(data_dir: DataDir, collection: str) -> Path | None:
+    """Return the folder of the snapshot that is served, ``None`` before the first.
+
+    Raises:
+        SnapshotCorrupt: the pointer is damaged.
+    """
+    pointer = read_pointer(data_dir, collection)
+    return data_dir.snapshots(collection) / pointer.snapshot_id if pointer else None
 
 
 def finished_snapshots(data_dir: DataDir, collection: str) -> list[Path]:
@@ -58,18 +108,116 @@ def finished_snapshots(data_dir: DataDir, collection: str) -> list[Path]:
     return sorted(manifest.parent for manifest in manifests)
 
 
-def publish(snapshot: Snapshot, data_dir: DataDir, *, keep: int = KEPT_SNAPSHOTS) -> None:
+def kept_snapshots(data_dir: DataDir, collection: str) -> list[KeptSnapshot]:
+    """Return the snapshots that can be served, newest first.
+
+    Raises:
+        SnapshotCorrupt: the pointer or a manifest is damaged.
+        SnapshotUnreadable: one is of a format this version does not know.
+    """
+    pointer = read_pointer(data_dir, collection)
+    kept = []
+    for path in reversed(finished_snapshots(data_dir, collection)):
+        is_live = pointer is not None and path.name == pointer.snapshot_id
+        overruled = pointer.overruled if pointer and is_live else ()
+        kept.append(KeptSnapshot(read_manifest(path), is_live, overruled))
+    return kept
+
+
+def publish(
+    snapshot: Snapshot,
+    data_dir: DataDir,
+    *,
+    keep: int = KEPT_SNAPSHOTS,
+    overruled: Sequence[str] = (),
+) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
 
     Args:
         snapshot: a finished snapshot in this data folder.
         data_dir: where its collection's pointer lies.
         keep: how many of the newest snapshots stay for rollback; older ones are removed.
+        overruled: what the gate found wrong with it, to be remembered.
     """
     collection = snapshot.manifest.collection
-    pointer = Pointer(snapshot.manifest.snapshot_id, datetime.now(UTC).isoformat())
-    replace_durably(pointer_path(data_dir, collection), msgspec.json.encode(pointer))
+    with _publish_lock(data_dir, collection):
+        _swap(snapshot, data_dir, overruled)
+        finished = finished_snapshots(data_dir, collection)
+        for path in finished[: max(0, len(finished) - keep)]:
+            if path != snapshot.path:
+                remove_snapshot(path)
+
+
+def roll_back(
+    data_dir: DataDir,
+    collection: str,
+    identities: Mapping[str, EncoderIdentity],
+    *,
+    snapshot_id: str | None = None,
+) -> Manifest:
+    """Serve an older snapshot again; what was written since it was built stays visible.
+
+    It is read whole, compared with its checksums and searched before anything is swapped. No
+    writer lock is needed: an ingest may go on meanwhile. The next reindex publishes a new snapshot.
+
+    Args:
+        data_dir: where snapshots lie.
+        collection: which one.
+        identities: the collection's encoders by channel.
+        snapshot_id: which one to go back to, or forward again; the one before the live one when
+            ``None``.
+
+    Returns:
+        The manifest of the snapshot that is live now.
+
+    Raises:
+        NoSuchSnapshot: naming those that there are.
+        SnapshotCorrupt: its files are damaged; the live one stays, as for the others.
+        SpaceMismatch: it was made by encoders that the collection does not use any more.
+        SmokeSearchFailed: it cannot be searched.
+    """
+    with _publish_lock(data_dir, collection):
+        path = _earlier_snapshot(data_dir, collection, snapshot_id)
+        snapshot = Snapshot.open(path, identities=identities)
+        smoke_search(path)
+        _swap(snapshot, data_dir)
+    return snapshot.manifest
+
+
+def _earlier_snapshot(data_dir: DataDir, collection: str, snapshot_id: str | None) -> Path:
     finished = finished_snapshots(data_dir, collection)
-    for path in finished[: max(0, len(finished) - keep)]:
-        if path != snapshot.path:
-            remove_snapshot(path)
+    names = [path.name for path in finished]
+    if snapshot_id is not None:
+        if snapshot_id not in names:
+            raise NoSuchSnapshot(
+                f"collection {collection!r} has no snapshot {snapshot_id!r}; there are: "
+                f"{', '.join(names) or 'none'}",
+                snapshot=snapshot_id,
+                available=names,
+            )
+        return finished[names.index(snapshot_id)]
+    pointer = read_pointer(data_dir, collection)
+    earlier = [path for path in finished if pointer is None or path.name < pointer.snapshot_id]
+    if not earlier:
+        raise NoSuchSnapshot(
+            f"collection {collection!r} has no snapshot before "
+            f"{pointer.snapshot_id if pointer else 'the first'}; there are: "
+            f"{', '.join(names) or 'none'}",
+            available=names,
+        )
+    return earlier[-1]
+
+
+def _swap(snapshot: Snapshot, data_dir: DataDir, overruled: Sequence[str] = ()) -> None:
+    pointer = Pointer(
+        snapshot.manifest.snapshot_id, datetime.now(UTC).isoformat(), tuple(overruled)
+    )
+    path = pointer_path(data_dir, snapshot.manifest.collection)
+    replace_durably(path, msgspec.json.encode(pointer))
+
+
+def _publish_lock(data_dir: DataDir, collection: str) -> FileLock:
+    """Return the lock under which the pointer moves, so that its target is not removed."""
+    path = data_dir.publish_lock(collection)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)

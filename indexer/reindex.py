@@ -12,9 +12,11 @@ from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 from indexer.errors import Refused
+from indexer.free_space import expected_bytes, require_free_space
 from indexer.gate import GateReport, judge
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import live_snapshot_path, publish
+from indexer.smoke_search import SmokeSearchFailed, smoke_search
 from indexer.snapshot import build_snapshot, remove_snapshot
 
 
@@ -86,6 +88,8 @@ def reindex(
         force: publish although the gate says no.
 
     Raises:
+        NoSpace: there is no room for a new snapshot.
+        SmokeSearchFailed: the snapshot cannot be searched; it is not kept, by no force.
         GateRefused: the snapshot is worse than it may be; it is not kept.
     """
     started = time.perf_counter()
@@ -93,7 +97,14 @@ def reindex(
         manifest, damaged = _live_manifest(data_dir, config.name)
         if not damaged and _is_current(catalog, config, identities, manifest):
             return ReindexReport(manifest, built=False)
+    data_dir.root.mkdir(parents=True, exist_ok=True)
+    require_free_space(data_dir.root, expected_bytes(catalog, config, identities))
     snapshot = build_snapshot(catalog, data_dir, config, identities)
+    try:
+        smoke_search(snapshot.path)
+    except SmokeSearchFailed:
+        remove_snapshot(snapshot.path)
+        raise
     report: GateReport = judge(snapshot.manifest, config)
     if not report.passed and not force:
         remove_snapshot(snapshot.path)
@@ -102,8 +113,8 @@ def reindex(
             + "; ".join(report.reasons),
             reasons=list(report.reasons),
         )
-    publish(snapshot, data_dir)
     overruled = () if report.passed else tuple(report.reasons)
+    publish(snapshot, data_dir, overruled=overruled)
     return ReindexReport(
         snapshot.manifest,
         built=True,

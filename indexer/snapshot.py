@@ -42,7 +42,8 @@ from indexer.manifest import (
     require_spaces,
     verify_files,
 )
-from indexer.staging import CHANNELS_FOLDER, Progress, StagedChannel, stage_channel, stage_items
+from indexer.snapshot_files import CHANNELS_FOLDER
+from indexer.staging import Progress, StagedChannel, stage_channel, stage_items
 
 __all__ = [
     "ChannelEntry",

@@ -18,11 +18,7 @@ from indexer.catalog.state import CatalogState
 from indexer.config import CollectionConfig
 from indexer.embedding_store import SegmentBlock
 from indexer.item_table import item_batch, items_schema
-
-ITEMS_FILE = "items.arrow"
-SEGMENTS_FILE = "segments.arrow"
-SEGMENT_IDS_FILE = "segment_ids.npy"
-CHANNELS_FOLDER = "channels"
+from indexer.snapshot_files import ITEMS_FILE, SEGMENT_IDS_FILE, SEGMENTS_FILE
 
 ITEMS_PER_BATCH = 8_192
 

@@ -77,6 +77,18 @@ class InvalidRequest(KindredError):
     code = "invalid_request"
 
 
+class RollbackRefused(KindredError):
+    """A snapshot that cannot be served, so the live one stays."""
+
+    code = "rollback_refused"
+
+
+class NotAllowed(KindredError):
+    """A change that not everybody who reaches the server may make."""
+
+    code = "not_allowed"
+
+
 WRONG_USAGE = frozenset(
     {
         "bad_filter",

@@ -24,16 +24,19 @@ from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
 from indexer.live_view import UnknownChannel
+from indexer.publish import NoSuchSnapshot
 from search_api.errors import (
     InvalidRequest,
     ItemNotFound,
     MediaGone,
     NoChannel,
+    NotAllowed,
     NoThumbnail,
     NotPlayable,
     NoTranscript,
     NotReady,
     QuestionGone,
+    RollbackRefused,
     UnknownCollection,
     UnknownModality,
     UploadTooLarge,
@@ -51,11 +54,14 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     UnknownChannel: HTTPStatus.BAD_REQUEST,
     UnknownModality: HTTPStatus.BAD_REQUEST,
     NoChannel: HTTPStatus.BAD_REQUEST,
+    NotAllowed: HTTPStatus.FORBIDDEN,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     NoThumbnail: HTTPStatus.NOT_FOUND,
     NoTranscript: HTTPStatus.NOT_FOUND,
     NotPlayable: HTTPStatus.NOT_FOUND,
+    NoSuchSnapshot: HTTPStatus.NOT_FOUND,
+    RollbackRefused: HTTPStatus.CONFLICT,
     MediaGone: HTTPStatus.GONE,
     QuestionGone: HTTPStatus.GONE,
     UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -214,7 +220,9 @@ EXCEPTION_HANDLERS: dict[type[Exception] | int, Any] = {
 
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request does not fit what is documented.",
+    403: "This change is not open to whoever reaches the server.",
     404: "There is no such thing.",
+    409: "What was asked for cannot be done now; nothing was changed.",
     410: "The file of the item is gone or has changed.",
     413: "The body is too large.",
     416: "The range lies outside the file.",

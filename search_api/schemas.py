@@ -231,6 +231,47 @@ class FailureList(msgspec.Struct, frozen=True, kw_only=True):
     failures: list[FailureOut]
 
 
+class SnapshotOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot that can be served."""
+
+    id: str
+    created: str
+    live: bool
+    items: int
+    segments: int
+    through_seq: int
+    """Every change up to this number is in it."""
+
+    recall: dict[str, float]
+    """Recall@10 by channel, measured when it was built."""
+
+    overruled: list[str]
+    """What the gate found wrong with the live one, if it was published by force."""
+
+
+class SnapshotList(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /v1/snapshots``, newest first."""
+
+    snapshots: list[SnapshotOut]
+
+
+class RollbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``POST /v1/rollback``."""
+
+    snapshot: str | None = None
+    """Which one to serve; the one before the live one when left out."""
+
+    collection: str | None = None
+
+
+class RollbackOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served now."""
+
+    snapshot: str
+    delta: int
+    """Items written since it was built, which are searched beside it."""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """``GET /healthz`` and ``GET /readyz`` when all is well."""
 

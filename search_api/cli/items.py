@@ -60,13 +60,9 @@ def collection_status(work: Workspace) -> dict[str, Any]:
         snapshot = {
             "id": manifest.snapshot_id,
             "created": manifest.created,
-            "segments": sum(channel.num_segments for channel in manifest.channels.values()),
+            "segments": manifest.num_segments,
             "through_seq": manifest.through_seq,
-            "recall": {
-                name: channel.recall_at_10
-                for name, channel in manifest.channels.items()
-                if channel.recall_at_10 is not None
-            },
+            "recall": manifest.recall,
         }
     return {
         "collection": work.config.name,

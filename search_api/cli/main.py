@@ -13,7 +13,7 @@ import click
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
 from encoders.thread_defaults import set_thread_defaults
-from search_api.cli import demo, doctor, export, ingest, items, models, search, serve
+from search_api.cli import demo, doctor, export, ingest, items, models, search, serve, snapshots
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -38,6 +38,8 @@ for command in (
     items.status,
     items.failures,
     items.delete,
+    snapshots.snapshots,
+    snapshots.rollback,
     export.export,
     models.models,
     doctor.doctor,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from litestar import Router, get
-from litestar.params import FromQuery
+import asyncio
 
+from litestar import Router, get, post
+from litestar.params import FromQuery, JSONBody
+from litestar.status_codes import HTTP_200_OK
+
+from encoders.errors import SpaceMismatch
+from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable
+from indexer.publish import kept_snapshots, roll_back
+from indexer.smoke_search import SmokeSearchFailed
+from search_api.errors import NotAllowed, RollbackRefused
 from search_api.problems import problem_responses
 from search_api.schemas import (
     ChannelOut,
@@ -12,8 +20,13 @@ from search_api.schemas import (
     CollectionOut,
     FailureList,
     FailureOut,
+    RollbackOut,
+    RollbackRequest,
+    SnapshotList,
+    SnapshotOut,
 )
 from search_api.service import Service
+from search_api.settings import is_loopback
 
 
 @get("/collections", responses=problem_responses(429, 503), summary="List collections")
@@ -72,6 +85,56 @@ async def list_failures(
     )
 
 
+@get("/snapshots", responses=problem_responses(400, 404, 429), summary="List snapshots")
+async def list_snapshots(
+    service: Service,
+    collection: FromQuery[str | None] = None,
+) -> SnapshotList:
+    """Return the snapshots that can be served, and which one is."""
+    service.require_collection(collection)
+    data, name = service.settings.data, service.config.name
+    kept = await service.pool.run(lambda: kept_snapshots(data, name))
+    return SnapshotList(snapshots=[SnapshotOut(**each.as_json()) for each in kept])
+
+
+@post(
+    "/rollback",
+    status_code=HTTP_200_OK,
+    responses=problem_responses(400, 403, 404, 409),
+    summary="Serve an earlier snapshot again",
+)
+async def rollback(data: JSONBody[RollbackRequest], service: Service) -> RollbackOut:
+    """Go back to the snapshot before the live one, or to the one named.
+
+    What was written since it was built stays visible; all workers follow within a moment. The next
+    ingest or reindex publishes a new snapshot.
+    """
+    service.require_collection(data.collection)
+    if not is_loopback(service.settings.host):
+        raise NotAllowed(
+            "this server can be reached from other machines and has no keys, so it changes nothing "
+            "for whoever asks; run `kindred rollback` where its data lies"
+        )
+    settings, name = service.settings, service.config.name
+    try:
+        # Not in the searches' pool: a large snapshot is read whole before it is trusted.
+        manifest = await asyncio.to_thread(
+            roll_back,
+            settings.data,
+            name,
+            service.encoder.plan.identities,
+            snapshot_id=data.snapshot,
+        )
+    except (SnapshotCorrupt, SnapshotUnreadable, SpaceMismatch, SmokeSearchFailed) as error:
+        raise RollbackRefused(error.message, **error.detail) from error
+    delta = await service.pool.run(
+        lambda: service.catalog.num_changed_since(name, manifest.through_seq)
+    )
+    return RollbackOut(snapshot=manifest.snapshot_id, delta=delta)
+
+
 operations_router = Router(
-    path="/v1", route_handlers=[list_collections, list_failures], tags=["operations"]
+    path="/v1",
+    route_handlers=[list_collections, list_failures, list_snapshots, rollback],
+    tags=["operations"],
 )

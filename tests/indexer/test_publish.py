@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from encoders.errors import SpaceMismatch
 from indexer.catalog.catalog import Catalog
 from indexer.data_dir import DataDir
-from indexer.publish import finished_snapshots, live_snapshot_path, pointer_path, publish
+from indexer.live_view import LiveCollection
+from indexer.publish import (
+    NoSuchSnapshot,
+    finished_snapshots,
+    live_snapshot_path,
+    pointer_path,
+    publish,
+    read_pointer,
+    roll_back,
+)
 from indexer.snapshot import Snapshot, SnapshotCorrupt, build_snapshot
 from tests.indexer.stored_items import COLLECTION, identities, tiny_config, write_of
 
@@ -102,3 +112,67 @@ def test_a_removal_that_is_cut_short_leaves_no_half_snapshot(
     build_snapshot(catalog, data_dir, CONFIG, identities())
     hidden = [path for path in data_dir.snapshots(COLLECTION).iterdir() if path.name[0] == "."]
     assert hidden == []
+
+
+def test_rolling_back_serves_the_one_before_and_then_the_one_before_that(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    made = [published(catalog, data_dir) for _ in range(3)]
+    assert roll_back(data_dir, COLLECTION, identities()) == made[1].manifest
+    assert roll_back(data_dir, COLLECTION, identities()) == made[0].manifest
+    with pytest.raises(NoSuchSnapshot, match=f"before {made[0].path.name}"):
+        roll_back(data_dir, COLLECTION, identities())
+    assert live_snapshot_path(data_dir, COLLECTION) == made[0].path
+    assert finished_snapshots(data_dir, COLLECTION) == [one.path for one in made]
+
+
+def test_rolling_forward_needs_a_name(catalog: Catalog, data_dir: DataDir) -> None:
+    made = [published(catalog, data_dir) for _ in range(2)]
+    roll_back(data_dir, COLLECTION, identities())
+    newest = made[1].manifest.snapshot_id
+    roll_back(data_dir, COLLECTION, identities(), snapshot_id=newest)
+    assert live_snapshot_path(data_dir, COLLECTION) == made[1].path
+    with pytest.raises(NoSuchSnapshot, match=f"'elsewhere'; there are: .*{newest}"):
+        roll_back(data_dir, COLLECTION, identities(), snapshot_id="elsewhere")
+
+
+def test_rolling_back_loses_no_write(catalog: Catalog, data_dir: DataDir) -> None:
+    catalog.write(COLLECTION, [write_of("stays", seed=1)])
+    published(catalog, data_dir)
+    catalog.write(COLLECTION, [write_of("new", seed=2)])
+    catalog.delete(COLLECTION, ["a"])
+    published(catalog, data_dir)
+    live = LiveCollection(catalog, data_dir, CONFIG, identities())
+    live.refresh()
+    roll_back(data_dir, COLLECTION, identities())
+    assert live.refresh()
+    view = live.view()
+    assert view.snapshot_id == finished_snapshots(data_dir, COLLECTION)[0].name
+    seen = {item_id for item_id in ("a", "stays", "new") if view.item_row(item_id) is not None}
+    assert seen == {"stays", "new"}
+
+
+def test_a_damaged_snapshot_is_not_rolled_back_to(catalog: Catalog, data_dir: DataDir) -> None:
+    made = [published(catalog, data_dir) for _ in range(2)]
+    index = made[0].channel_folder("passages") / "index.npy"
+    index.write_bytes(index.read_bytes()[:-1] + b"?")
+    with pytest.raises(SnapshotCorrupt, match=r"index\.npy"):
+        roll_back(data_dir, COLLECTION, identities())
+    assert live_snapshot_path(data_dir, COLLECTION) == made[1].path
+
+
+def test_a_snapshot_of_another_space_is_not_rolled_back_to(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    made = [published(catalog, data_dir) for _ in range(2)]
+    with pytest.raises(SpaceMismatch, match=r"dim 16.*dim 8"):
+        roll_back(data_dir, COLLECTION, identities(dim=8))
+    assert live_snapshot_path(data_dir, COLLECTION) == made[1].path
+
+
+def test_the_pointer_remembers_what_was_overruled(catalog: Catalog, data_dir: DataDir) -> None:
+    snapshot = build_snapshot(catalog, data_dir, CONFIG, identities())
+    publish(snapshot, data_dir, overruled=["covers 1 of 9 items"])
+    pointer = read_pointer(data_dir, COLLECTION)
+    assert pointer is not None
+    assert pointer.overruled == ("covers 1 of 9 items",)

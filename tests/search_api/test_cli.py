@@ -126,6 +126,25 @@ def test_deleted_items_vanish_at_once_and_unknown_ids_are_named(
     assert (code, deleted["unknown"]) == (1, [item_id])
 
 
+def test_rolling_back_and_forward(kindred: Callable[..., tuple[int, Any]], media: Path) -> None:
+    _, first = kindred("ingest", str(media))
+    code, refused = kindred("rollback")
+    assert (code, refused["error"]["code"]) == (3, "no_such_snapshot")
+    (media / "rain.txt").write_text("Rain falls on the roof all night.")
+    _, second = kindred("ingest", str(media))
+    code, back = kindred("rollback")
+    assert (code, back) == (0, {"snapshot": first["published"]["snapshot"], "delta": 1})
+    _, listed = kindred("snapshots")
+    newest, oldest = listed["snapshots"]
+    assert (newest["live"], oldest["live"]) == (False, True)
+    assert oldest["id"] == first["published"]["snapshot"]
+    _, answer = kindred("search", "rain on the roof", "--limit", "1")
+    assert answer["snapshot"] == oldest["id"]
+    assert answer["hits"][0]["location"].endswith("rain.txt")
+    code, forward = kindred("rollback", second["published"]["snapshot"])
+    assert (code, forward["delta"]) == (0, 0)
+
+
 def test_failures_are_listed_and_retried(
     kindred: Callable[..., tuple[int, Any]], media: Path
 ) -> None:

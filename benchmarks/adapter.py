@@ -27,7 +27,7 @@ from benchmarks.metrics import Interval
 from benchmarks.report import environment, table, write_json
 from encoders.adapters.encoded_pairs import EncodedPairs, linked_groups
 from encoders.adapters.pairs import Pair, encode_pairs
-from encoders.adapters.recall import HeldOutRecall, held_out_recall
+from encoders.adapters.recall import RecallGain, held_out_recall
 from encoders.config import (
     ClassifierName,
     ConceptsConfig,
@@ -45,32 +45,32 @@ HALVES = 2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured on one split into halves."""
+    """What was measured on one split into halves, in one direction."""
 
     question: str
     apart_by: str
+    num_questions: int
+    num_groups: int
     seed: int
     """Of the split and of the bootstrap."""
 
-    recall: HeldOutRecall
+    found: RecallGain
 
     @property
     def relative_gain(self) -> float:
         """The gain as a share of the recall before."""
-        before, gain = _with_base(self.recall)
+        before, gain, _ = _with_base(self.found)
         return gain.mean / before.mean
 
     def as_row(self) -> dict[str, str]:
         """Return the figures as a line of the printed table."""
-        before, gain = _with_base(self.recall)
-        over_groups = self.recall.gain_over_groups
-        assert over_groups is not None, "there is a base"
+        before, gain, over_groups = _with_base(self.found)
         return {
-            "question": f"{self.question} ({self.recall.num_questions})",
-            "halves apart by": f"{self.apart_by} ({self.recall.num_groups} parts)",
+            "question": f"{self.question} ({self.num_questions})",
+            "halves apart by": f"{self.apart_by} ({self.num_groups} parts)",
             "seed": str(self.seed),
             "R@10 concepts": _figures(before),
-            "R@10 adapter": _figures(self.recall.after),
+            "R@10 adapter": _figures(self.found.after),
             "gain": _figures(gain),
             "gain, parts drawn": f"[{over_groups.low:.3f}, {over_groups.high:.3f}]",
             "relative": f"{self.relative_gain:+.0%}",
@@ -78,12 +78,12 @@ class Measurement:
 
 
 def measure(
-    question: str, pairs: EncodedPairs, files: Sequence[CaptionedFile], seeds: Sequence[int]
+    medium: str, pairs: EncodedPairs, files: Sequence[CaptionedFile], seeds: Sequence[int]
 ) -> list[Measurement]:
-    """Return the figures of all splits.
+    """Return the figures of all splits and both directions.
 
     Args:
-        question: for the report.
+        medium: for the report.
         pairs: the encoded files, as many items as ``files``, in their order.
         files: name the captions and folders.
         seeds: one split each.
@@ -93,18 +93,22 @@ def measure(
         "caption and folder": linked_groups(captions, [each.group for each in files]),
         "caption": linked_groups(captions),
     }
-    return [
-        Measurement(
-            question,
-            apart_by,
-            seed,
-            held_out_recall(
+    measurements = []
+    for apart_by, groups in splits.items():
+        for seed in seeds:
+            recall = held_out_recall(
                 replace(pairs, groups=groups[pairs.items]), num_folds=HALVES, seed=seed
-            ),
-        )
-        for apart_by, groups in splits.items()
-        for seed in seeds
-    ]
+            )
+            for question, found in (
+                (f"text -> {medium}", recall.titles_to_media),
+                (f"{medium} -> text", recall.media_to_titles),
+            ):
+                measurements.append(
+                    Measurement(
+                        question, apart_by, recall.num_questions, recall.num_groups, seed, found
+                    )
+                )
+    return measurements
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sounds = [each for each in captioned_sounds() if not each.is_symbol]
     seen = _encoded(pictures, "efficientnet_lite2", loader)
     heard = _encoded(sounds, "yamnet", loader)
-    measurements = measure("text -> image", seen, pictures, options.seeds)
-    measurements += measure("text -> sound", heard, sounds, options.seeds)
+    measurements = measure("image", seen, pictures, options.seeds)
+    measurements += measure("sound", heard, sounds, options.seeds)
     report: dict[str, object] = {
         **environment(),
         "device": loader.device,
@@ -159,10 +163,12 @@ def _encoded(
     return encoded
 
 
-def _with_base(recall: HeldOutRecall) -> tuple[Interval, Interval]:
-    assert recall.before is not None, "there is a base"
-    assert recall.gain is not None, "there is a base"
-    return recall.before, recall.gain
+def _with_base(found: RecallGain) -> tuple[Interval, Interval, Interval]:
+    """Return before, gain, and gain over groups."""
+    assert found.before is not None, "there is a base"
+    assert found.gain is not None, "there is a base"
+    assert found.gain_over_groups is not None, "there is a base"
+    return found.before, found.gain, found.gain_over_groups
 
 
 def _figures(value: Interval) -> str:

@@ -91,6 +91,20 @@ class EncodedPairs:
         titles = self.titles[starts]
         return first_right_ranks(scores, titles[:, np.newaxis] == titles)
 
+    def title_ranks(self, vectors: Vectors) -> NDArray[np.int64]:
+        """Return where each medium, asked as a question, finds its own title among all of them.
+
+        Args:
+            vectors: ``(num_rows, dim)`` the media; a medium's score is its best segment's.
+
+        Returns:
+            ``(num_items,)``.
+        """
+        _, starts = np.unique(self.items, return_index=True)
+        distinct, first_rows = np.unique(self.titles, return_index=True)
+        scores = np.maximum.reduceat(vectors @ self.targets[first_rows].T, starts, axis=0)
+        return first_right_ranks(scores, self.titles[starts][:, np.newaxis] == distinct)
+
     def question_numbers(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return one of ``(num_rows,)`` numbers per medium: that of its first row."""
         _, starts = np.unique(self.items, return_index=True)

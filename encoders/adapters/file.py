@@ -23,7 +23,7 @@ from encoders.config import EncoderConfig, config_digest
 from encoders.encoder import EncoderIdentity
 from encoders.errors import ConfigError, ModelCorrupt, ModelMissing, SpaceMismatch
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD_NAME = "adapter.json"
 NUMBERS_NAME = "adapter.npz"
 

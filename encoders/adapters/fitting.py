@@ -10,8 +10,10 @@ The mean title, which says nothing about one medium, pulls media that nothing is
 what all titles have in common, and so away from every single title.
 
 How strong the ridge is and how the parts are mixed is chosen by cross-validation over groups of
-pairs, by how well held-out titles find their media, not by squared error. Where nothing is better
-than the base by more than the noise of that measurement, the base is left as it is.
+pairs, by how well held-out titles find their media and media their titles, not by squared error:
+chosen by titles alone, media of new topics found fewer of their titles than the base (sounds: 0.39
+instead of 0.42 of them among ten). Where nothing is better than the base by more than the noise of
+that measurement, the base is left as it is.
 
 Also tried on 785 pictures, without gain over this: regression on what the base leaves over, the
 base among the features, whitening by the titles' covariance (Romera-Paredes and Torr 2015), roots
@@ -70,7 +72,7 @@ class CurvePoint:
     strength: float
     mixture: Mixture
     mean_reciprocal_rank: float
-    """Of held-out titles over the media of their fold."""
+    """Of held-out titles over the media of their fold, and of the media over the titles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +234,9 @@ def _cross_validation(
         measured[columns] = True
         path = RidgePath(pairs.features[learnt], pairs.targets[learnt])
         for number, vectors in enumerate(_held_out_vectors(path, test, settings)):
-            reciprocals[number, columns] = 1 / test.ranks(vectors)
+            reciprocals[number, columns] = (
+                1 / test.ranks(vectors) + 1 / test.title_ranks(vectors)
+            ) / 2
     means = reciprocals[:, measured].mean(axis=1)
     groups = pairs.question_numbers(pairs.groups)[measured]
     curve = tuple(

@@ -173,18 +173,23 @@ def _tell(
         click.echo(f"row {each.row} was not used: {each.reason}", err=True)
     if len(skipped) > MAX_LISTED_ROWS:
         click.echo(f"and {len(skipped) - MAX_LISTED_ROWS} more rows", err=True)
-    recall = record.recall
-    shown = output.table("title -> medium, on pairs not learnt from", "recall@10", "95 % interval")
-    for label, interval in (
-        ("before", recall.before),
-        ("after", recall.after),
-        ("gain", recall.gain),
-        ("gain, drawing whole groups", recall.gain_over_groups),
+    shown = output.table("on pairs not learnt from", "recall@10", "95 % interval")
+    for direction, found in (
+        ("title -> medium", record.recall.titles_to_media),
+        ("medium -> title", record.recall.media_to_titles),
     ):
-        if interval is not None:
-            shown.add_row(
-                label, f"{interval.mean:.3f}", f"{interval.low:.3f} to {interval.high:.3f}"
-            )
+        for label, interval in (
+            ("before", found.before),
+            ("after", found.after),
+            ("gain", found.gain),
+            ("gain, drawing whole groups", found.gain_over_groups),
+        ):
+            if interval is not None:
+                shown.add_row(
+                    f"{direction}, {label}",
+                    f"{interval.mean:.3f}",
+                    f"{interval.low:.3f} to {interval.high:.3f}",
+                )
     output.console().print(shown)
     click.echo(f"{record.num_pairs} pairs, ridge strength {record.strength:g}, in {folder}")
     click.echo(f"encoder: {{family: adapter, adapter: {name}, medium: …}}")

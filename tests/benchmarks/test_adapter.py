@@ -19,11 +19,13 @@ def test_halves_are_made_by_caption_and_by_caption_and_folder() -> None:
     base = unit_rows(generator.normal(size=(60, 8)))
     items = np.arange(60)
     pairs = EncodedPairs(targets, base, targets, titles, titles, items)
-    by_folder, by_caption = measure("text -> thing", pairs, files, seeds=[0])
-    assert (by_folder.recall.num_groups, by_caption.recall.num_groups) == (6, 30)
-    assert by_folder.recall.num_items_per_fold == (30, 30)
+    measured = measure("thing", pairs, files, seeds=[0])
+    assert [each.question for each in measured] == ["text -> thing", "thing -> text"] * 2
+    by_folder, by_caption = measured[0], measured[2]
+    assert (by_folder.num_groups, by_caption.num_groups) == (6, 30)
     # The features are the titles' own vectors, the base is noise.
     assert by_caption.relative_gain > 0.5
+    assert measured[3].relative_gain > 0.2
     row = by_caption.as_row()
     assert row["question"] == "text -> thing (60)"
     assert row["halves apart by"] == "caption (30 parts)"

@@ -55,6 +55,19 @@ def test_ranks_by_hand() -> None:
     assert pairs.ranks(vectors).tolist() == [2, 1, 1]
 
 
+def test_title_ranks_by_hand() -> None:
+    pairs = pairs_of([[1, 0], [0, 1], [0, 1]], [0, 1, 1])
+    vectors = np.array([[0.6, 0.8], [0, 1], [0.8, 0.6]], dtype=np.float32)
+    # The first and the third medium are nearer to the other's title; a title counts once.
+    assert pairs.title_ranks(vectors).tolist() == [2, 1, 2]
+
+
+def test_medium_finds_its_title_by_its_best_segment() -> None:
+    pairs = pairs_of([[1, 0], [1, 0], [0, 1]], [0, 0, 1], items=[0, 0, 1])
+    vectors = np.array([[0, 0.9], [1, 0], [0.6, 0.8]], dtype=np.float32)
+    assert pairs.title_ranks(vectors).tolist() == [1, 1]
+
+
 def test_medium_scores_as_its_best_segment() -> None:
     pairs = pairs_of([[1, 0], [1, 0], [0, 1]], [0, 0, 1], items=[0, 0, 1])
     vectors = np.array([[0, 1], [1, 0], [0.6, 0.8]], dtype=np.float32)

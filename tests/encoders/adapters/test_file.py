@@ -126,7 +126,7 @@ def edit_record(folder: Path, **values: object) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"format_version": 2}, "format_version is 2, this release reads 1"),
+        ({"format_version": 3}, "format_version is 3, this release reads 2"),
         ({"dim": "three"}, "dim"),
         ({"unknown": 1}, "unknown"),
         ({"dim": 4}, r"expected \(\(2, 4\), \(4,\)"),

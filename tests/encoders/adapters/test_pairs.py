@@ -86,7 +86,7 @@ def test_fit_gives_an_adapter_and_what_it_is_worth(tmp_path: Path, sandbox: Deco
     )
     assert fit.num_pairs == 40
     assert fit.recall.num_questions == 40
-    assert fit.recall.before is not None
+    assert fit.recall.titles_to_media.before is not None
     assert fit.adapter.matrix.shape == (64, 64)
     assert told == [(32, 40), (40, 40)]
 

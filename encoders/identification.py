@@ -68,7 +68,7 @@ def identify_recognizer(config: WhisperConfig, models: ModelFolder) -> str:
         ConfigError: the model does not know the language.
     """
     files = model_files("whisper", config.model, models)
-    languages = _whisper_languages(config, models)
+    languages = recognizer_languages(config, models)
     if config.language is not None and config.language not in languages:
         raise ConfigError(
             f"model {config.model!r} does not know the language {config.language!r}; "
@@ -104,11 +104,17 @@ def sentence_prompt(config: SentenceConfig, models: ModelFolder) -> str:
 
 def spoken_language(config: WhisperConfig, models: ModelFolder) -> str | None:
     """Return what is spoken if that is known: it was said, or the model knows no other."""
-    known = _whisper_languages(config, models)
+    known = recognizer_languages(config, models)
     return config.language or (known[0] if len(known) == 1 else None)
 
 
-def _whisper_languages(config: WhisperConfig, models: ModelFolder) -> tuple[str, ...]:
+def recognizer_languages(config: WhisperConfig, models: ModelFolder) -> tuple[str, ...]:
+    """Return the codes of the languages that a recogniser's model knows.
+
+    Raises:
+        ModelMissing: the configuration names a model that is neither in the table nor pulled.
+        ModelCorrupt: the model does not say it.
+    """
     files = model_files("whisper", config.model, models)
     known = MODELS.get(files.name)
     return known.languages if known else whisper_languages(files.folder)

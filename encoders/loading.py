@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from encoders import identification
 from encoders.adapters.encoder import AdapterEncoder
-from encoders.adapters.file import read_adapter
+from encoders.adapters.file import read_adapter, read_record
 from encoders.admission.examination import examine
+from encoders.admission.hearing import examine_recognizer
 from encoders.admission.ledger import AdmissionLedger
 from encoders.admission.report import AdmissionReport
 from encoders.clap.encoder import ClapNetwork, ClapSoundEncoder, ClapTextEncoder
@@ -133,12 +134,44 @@ class EncoderLoader:
         """
         with self._lock:
             on_processor, gpu_twin = self._by_device(config, self._load(config))
-            return examine(
+            report = examine(
                 on_processor,
                 text_encoder=self._words_encoder(config),
                 trained=self.trained,
                 gpu_twin=gpu_twin,
             )
+            self._ledger.keep(report)
+            return report
+
+    def examine_recognizer(self, config: WhisperConfig) -> AdmissionReport:
+        """Return what a recogniser's words are worth.
+
+        Raises:
+            ModelMissing: see `open_recognizer`, as for the others.
+        """
+        languages = identification.recognizer_languages(config, self.models)
+        return examine_recognizer(self.open_recognizer(config), languages, trained=self.trained)
+
+    def device_of(self, config: EncoderConfig | WhisperConfig) -> str:
+        """Return where an encoder or recogniser runs: ``cpu`` or ``cuda:N``.
+
+        Raises:
+            ConfigError: the device is not there.
+        """
+        if self.device == "cpu":
+            return "cpu"
+        if isinstance(config, WhisperConfig):
+            kind, number = self._ctranslate2_device()
+            return "cpu" if kind == "cpu" else f"cuda:{number}"
+        if isinstance(config, AdapterConfig):
+            return self.device_of(read_record(adapter_folder(config.adapter, self.models)).features)
+        on_processor = (
+            config.precision == "int8"
+            if isinstance(config, SentenceConfig)
+            else isinstance(config, ConceptsConfig | FeaturesConfig)
+            and config.classifier == "yamnet"
+        )
+        return "cpu" if on_processor else self._torch_device()
 
     def _by_device(
         self, config: EncoderConfig, encoder: Encoder[Any]

@@ -1,10 +1,15 @@
-"""Keeps the encoder process alive: starts it, starts it again when it dies, ends it."""
+"""Keeps the encoder process alive: starts it, starts it again when it dies, ends it.
+
+A process that refuses to start (a model is missing, damaged or was not admitted) is not started
+again: only somebody who mends what is wrong can help.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,6 +17,12 @@ import structlog
 
 from encoders.child_processes import child_environment, module_command
 from encoders.serving.encoder_process import EncoderProcessConfig
+from encoders.serving.messages import ErrorMessage
+from encoders.serving.start_problem import (
+    EXIT_CANNOT_START,
+    forget_start_problem,
+    start_problem,
+)
 
 MIN_RESTART_SECONDS = 0.5
 MAX_RESTART_SECONDS = 30.0
@@ -24,7 +35,7 @@ log = structlog.get_logger("kindred.supervisor")
 
 
 class EncoderSupervisor:
-    """Runs the encoder process until told to stop.
+    """Runs the encoder process until told to stop, or until it says that no start can succeed.
 
     The process holds the reading end of a pipe from this one; when this one dies, by whatever
     signal, the pipe ends and the encoder process with it.
@@ -32,9 +43,16 @@ class EncoderSupervisor:
     Args:
         config: what the process is told.
         socket_path: where it listens.
+        tell: is told why the process is not started any more.
     """
 
-    def __init__(self, config: EncoderProcessConfig, socket_path: Path) -> None:
+    def __init__(
+        self,
+        config: EncoderProcessConfig,
+        socket_path: Path,
+        tell: Callable[[ErrorMessage], object],
+    ) -> None:
+        self._tell = tell
         self._config_line = msgspec.json.encode(config) + b"\n"
         self._socket_path = socket_path
         self._stopping = threading.Event()
@@ -67,6 +85,7 @@ class EncoderSupervisor:
         Raises:
             OSError: the machine cannot start one now, or it died before it was told anything.
         """
+        forget_start_problem(self._socket_path)
         process = subprocess.Popen(
             module_command("encoders.serving.encoder_process", str(self._socket_path)),
             env=child_environment(),
@@ -89,7 +108,13 @@ class EncoderSupervisor:
             if process is None:
                 return
             code = process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
             if self._stopping.is_set():
+                return
+            problem = start_problem(self._socket_path)
+            if code == EXIT_CANNOT_START and problem is not None:
+                self._tell(problem)
                 return
             lived = time.monotonic() - started
             delay = MIN_RESTART_SECONDS if lived >= HEALTHY_SECONDS else delay

@@ -17,6 +17,7 @@ from encoders.serving.errors import DeadlineExceeded, EncoderUnavailable
 from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
+    ErrorMessage,
     MakeThumbnail,
     MakeVersion,
     Message,
@@ -27,6 +28,7 @@ from encoders.serving.messages import (
     unpack_error,
     unpack_queries,
 )
+from encoders.serving.start_problem import start_problem
 from encoders.serving.version_maker import WAIT_SECONDS, VersionRequest
 
 PING_SECONDS = 2.0
@@ -71,6 +73,7 @@ class RemoteQueryEncoder:
         self._connecting = asyncio.Lock()
         self._retry_seconds = MIN_RETRY_SECONDS
         self._retry_at = 0.0
+        self._silence = _why_silent(None)
 
     async def encode_text(self, text: str, channels: Sequence[str]) -> Mapping[str, ChannelQuery]:
         """See `QueryEncoder.encode_text`."""
@@ -167,15 +170,14 @@ class RemoteQueryEncoder:
             if self._writer is not None:
                 return self._writer
             if time.monotonic() < self._retry_at:
-                raise EncoderUnavailable("the encoder process does not answer; it is starting")
+                raise EncoderUnavailable(self._silence)
             try:
                 reader, writer = await asyncio.open_unix_connection(str(self._socket_path))
             except OSError as error:
                 self._retry_at = time.monotonic() + self._retry_seconds
                 self._retry_seconds = min(2 * self._retry_seconds, MAX_RETRY_SECONDS)
-                raise EncoderUnavailable(
-                    "the encoder process does not answer; it is starting"
-                ) from error
+                self._silence = _why_silent(start_problem(self._socket_path))
+                raise EncoderUnavailable(self._silence) from error
             self._retry_seconds = MIN_RETRY_SECONDS
             self._writer = writer
             self._reading = asyncio.create_task(self._read_replies(reader, writer))
@@ -199,3 +201,10 @@ class RemoteQueryEncoder:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(EncoderUnavailable("the encoder process hung up"))
+
+
+def _why_silent(problem: ErrorMessage | None) -> str:
+    """Return why nobody listens: what the encoder process said when it last could not start."""
+    if problem is None:
+        return "the encoder process does not answer; it is starting"
+    return f"the encoder process cannot start ({problem.code}): {problem.message}"

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from encoders.errors import ConfigError
+from encoders.admission.report import AdmissionRefused
+from encoders.errors import ConfigError, ModelCorrupt, ModelMissing
+from encoders.loading import EncoderLoader
 from encoders.models.lookup import required_models
-from encoders.query_plan import PlannedChannel
+from encoders.query_plan import PlannedChannel, plan_queries
 from encoders.serving.encoder_process import EncoderProcessConfig
+from encoders.serving.messages import ErrorMessage
 from encoders.serving.micro_batcher import BatchLimits
 from indexer.config import load_collection
 from search_api.encoder_supervisor import EncoderSupervisor
@@ -37,6 +41,17 @@ STOP_SECONDS = 6
 after which container engines kill.
 """
 
+ADVICE = {
+    AdmissionRefused.code: "`kindred models check FAMILY:SOURCE` shows all that was measured; pull "
+    "the model anew with `kindred models pull`, or name another one in the collection",
+    ModelMissing.code: "fetch the model with `kindred models pull`",
+    ModelCorrupt.code: "fetch the model anew with `kindred models pull`",
+    ConfigError.code: "correct the setting or the collection",
+}
+"""What to do about errors, by their code."""
+
+GENERAL_ADVICE = "mend what it names"
+
 FOLDER_PREFIX = "serve-"
 SOCKET_NAME = "encoder.sock"
 
@@ -44,6 +59,17 @@ SOCKET_NAME = "encoder.sock"
 def tell_people(settings: Settings) -> None:
     """Print where the server is found."""
     print(announcement(settings), flush=True)
+
+
+def tell_refusal(problem: ErrorMessage) -> None:
+    """Print why no question can be encoded, and what to do."""
+    print(
+        f"kindred: the encoder process cannot start ({problem.code}): {problem.message}\n"
+        f"kindred: {ADVICE.get(problem.code, GENERAL_ADVICE)}; then start `kindred serve` again. "
+        "Until then questions are answered 503, and /readyz says why.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def serve(settings: Settings, announce: Callable[[Settings], object] = tell_people) -> int:
@@ -56,20 +82,25 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
     Raises:
         ConfigError: the address may not or cannot be listened on, or the collection is wrong.
         ModelMissing: the collection needs weights that are not in the model folder.
+        ModelCorrupt: what a model says of itself cannot be read.
+        SpaceMismatch: an adapter of the collection was fitted on other models.
     """
     settings.check_exposure()
     config = load_collection(settings.collection)
     channels = planned_channels(config)
-    # Named here, where a person sees it, instead of in the log of a child that keeps dying.
+    # Named here, where a person sees it, instead of in the logs of children that keep dying.
     for channel in channels.values():
         for model in required_models(channel.encoder):
             settings.models.require(model)
+    plan_queries(channels, EncoderLoader(settings.models).identify)
     settings = settings.replace(port=free_port(settings.host, settings.port))
     with run_folder(settings.data.run) as folder, socket_path(folder) as encoder_socket:
         settings = settings.replace(
             encoder_socket=str(encoder_socket), uploads_dir=str(folder / "uploads")
         )
-        supervisor = EncoderSupervisor(encoder_config(settings, channels), encoder_socket)
+        supervisor = EncoderSupervisor(
+            encoder_config(settings, channels), encoder_socket, tell_refusal
+        )
         supervisor.start()
         try:
             return _run_workers(settings, folder, announce)

@@ -16,6 +16,11 @@ from encoders.space import Vectors
 ContentT = TypeVar("ContentT")
 
 
+def adapter_encoder_id(record: AdapterRecord) -> str:
+    """Return the id of an adapter's encoder, whether or not its parts are on this machine."""
+    return f"adapter-{record.digest}"
+
+
 def adapter_identity(
     record: AdapterRecord, features: EncoderIdentity, base: EncoderIdentity | None
 ) -> EncoderIdentity:
@@ -32,7 +37,7 @@ def adapter_identity(
     _require_same("features", record.features_id, features.encoder_id)
     _require_same("base", record.base_id, base.encoder_id if base else None)
     return EncoderIdentity(
-        f"adapter-{record.digest}",
+        adapter_encoder_id(record),
         record.space_id,
         record.dim,
         features.medium,

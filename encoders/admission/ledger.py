@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +11,7 @@ import msgspec
 from encoders.admission.examination import examine
 from encoders.admission.report import ADMISSION_VERSION, AdmissionReport, require
 from encoders.encoder import Encoder
+from encoders.models.files import keep_if_possible
 
 
 class AdmissionLedger:
@@ -55,8 +54,14 @@ class AdmissionLedger:
             return known
         report = examine(encoder, text_encoder=text_encoder, trained=trained, gpu_twin=gpu_twin)
         require(report)
-        _keep(path, report)
+        self.keep(report)
         return report
+
+    def keep(self, report: AdmissionReport) -> None:
+        """Keep the report of an encoder that passed, so that it is not examined again."""
+        if report.admitted:
+            content = msgspec.json.format(msgspec.json.encode(report))
+            keep_if_possible(self.path(report.encoder_id), content)
 
     def path(self, encoder_id: str) -> Path:
         """Return where the report of an encoder is, or would be."""
@@ -90,14 +95,3 @@ def _covers(
         each.name == "cpu_matches_gpu" and each.outcome == "passed" for each in known.properties
     )
     return known.admitted and (gpu_twin is None or compared)
-
-
-def _keep(path: Path, report: AdmissionReport) -> None:
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)

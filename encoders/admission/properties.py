@@ -76,7 +76,7 @@ def dimension(batches: Sequence[tuple[int, Vectors]], dim: int) -> PropertyFindi
 def finite(rows: Vectors) -> PropertyFinding:
     """Tell whether all numbers are numbers."""
     num_bad = int((~np.isfinite(rows)).any(axis=1).sum())
-    return _at_most(
+    return at_most(
         "finite",
         num_bad,
         0,
@@ -97,7 +97,7 @@ def distinct(name: PropertyName, rows: Vectors) -> PropertyFinding:
     np.fill_diagonal(cosines, -1)
     nearest = np.where(_lengths(rows) < MIN_LENGTH, 1, cosines.max(axis=1))
     value = float(nearest.mean())
-    return _at_most(
+    return at_most(
         name,
         value,
         MAX_NEAREST_COSINE,
@@ -117,7 +117,7 @@ def unit_norm(rows: Vectors, num_blank: int) -> PropertyFinding:
     blank = np.arange(len(rows)) >= len(rows) - num_blank
     errors = np.where(blank & (lengths < MIN_LENGTH), 0, np.abs(lengths - 1))
     worst = int(errors.argmax())
-    return _at_most(
+    return at_most(
         "unit_norm",
         float(errors[worst]),
         MAX_LENGTH_ERROR,
@@ -129,7 +129,7 @@ def unit_norm(rows: Vectors, num_blank: int) -> PropertyFinding:
 def repeatable(first: Vectors, second: Vectors) -> PropertyFinding:
     """Tell whether the same contents gave the same vectors twice."""
     value = _largest_difference(first, second)
-    return _at_most(
+    return at_most(
         "repeatable",
         value,
         MAX_REPEAT_DIFFERENCE,
@@ -141,7 +141,7 @@ def repeatable(first: Vectors, second: Vectors) -> PropertyFinding:
 def batch_independent(together: Vectors, alone: Vectors) -> PropertyFinding:
     """Tell whether contents have the same vectors alone as among others of other sizes."""
     value = _largest_difference(together, alone)
-    return _at_most(
+    return at_most(
         "batch_independent",
         value,
         MAX_BATCH_DIFFERENCE,
@@ -159,7 +159,7 @@ def shift_stable(rows: Vectors, shifted: Vectors, shift: str) -> PropertyFinding
         shift: how far, for people: "100 ms".
     """
     value = float(_cosines(rows, shifted).mean())
-    return _at_least(
+    return at_least(
         "shift_stable",
         value,
         MIN_SHIFT_COSINE,
@@ -191,7 +191,7 @@ def pairs_ranked(rows: Vectors, name_rows: Vectors) -> PropertyFinding:
     # The right deal is one of the deals, so that the probability is never 0. The margin is for sums
     # of the same numbers in another order.
     chance = (1 + int((dealt >= right - 1e-9).sum())) / (1 + _NUM_DEALS)
-    return _at_most(
+    return at_most(
         "pairs_ranked",
         chance,
         MAX_CHANCE,
@@ -206,7 +206,7 @@ def pairs_ranked(rows: Vectors, name_rows: Vectors) -> PropertyFinding:
 def cpu_matches_gpu(rows: Vectors, twin_rows: Vectors) -> PropertyFinding:
     """Tell whether the processor and a GPU give the same vectors, up to their precision."""
     value = float(_cosines(rows, twin_rows).min())
-    return _at_least(
+    return at_least(
         "cpu_matches_gpu",
         value,
         MIN_DEVICE_COSINE,
@@ -220,15 +220,17 @@ def not_applicable(name: PropertyName, reason: str) -> PropertyFinding:
     return PropertyFinding(name, "not_applicable", reason)
 
 
-def _at_most(
+def at_most(
     name: PropertyName, measured: float, bound: float, says: str, cause: str
 ) -> PropertyFinding:
+    """Return the finding for a measure that should be small; ``cause`` is told on failure."""
     return _compared(name, measured, bound, measured <= bound, f"{says} (at most {bound:g})", cause)
 
 
-def _at_least(
+def at_least(
     name: PropertyName, measured: float, bound: float, says: str, cause: str
 ) -> PropertyFinding:
+    """Return the finding for a measure that should be large; ``cause`` is told on failure."""
     return _compared(
         name, measured, bound, measured >= bound, f"{says} (at least {bound:g})", cause
     )

@@ -24,13 +24,17 @@ PropertyName: TypeAlias = Literal[
     "shift_stable",
     "pairs_ranked",
     "cpu_matches_gpu",
+    "languages_known",
+    "times_inside",
+    "silence_wordless",
+    "speech_heard",
 ]
 
 Outcome: TypeAlias = Literal["passed", "failed", "not_applicable"]
 
 
 class PropertyFinding(msgspec.Struct, frozen=True):
-    """What was found about one property of an encoder."""
+    """What was found about one property of an encoder or recogniser."""
 
     name: PropertyName
     outcome: Outcome
@@ -48,11 +52,16 @@ class PropertyFinding(msgspec.Struct, frozen=True):
 
 
 class AdmissionReport(msgspec.Struct, frozen=True):
-    """An encoder's examination. JSON-ready."""
+    """An examination of an encoder or recogniser. JSON-ready."""
 
     version: int
+
     encoder_id: str
-    space_id: str
+    """Or the id of a recogniser."""
+
+    space_id: str | None
+    """``None`` for a recogniser, which gives words."""
+
     medium: Medium
 
     trained: bool

@@ -21,6 +21,7 @@ from encoders.clip.folder import (
     TOKENIZER_NAMES,
     WEIGHTS_NAME,
     check_model,
+    has_tokenizer,
     read_config,
 )
 from encoders.clip.hub import (
@@ -96,7 +97,8 @@ def import_open_clip_folder(source: Path, target: Path, *, text_files: Path | No
     Args:
         source: holds ``open_clip_config.json`` and weights.
         target: an empty directory, or none yet; on errors it is left empty.
-        text_files: as there, for what ``source`` lacks.
+        text_files: as there; a tokenizer or a ``config.json`` in it takes the place of those in
+            ``source``.
 
     Raises:
         ConfigError: ``target`` is not empty.
@@ -115,9 +117,11 @@ def import_open_clip_folder(source: Path, target: Path, *, text_files: Path | No
     with _emptied_on_error(target):
         if weights.name != WEIGHTS_NAME:
             write_tensors(read_tensors(weights), target / WEIGHTS_NAME)
+        # Whole or not at all: files of two tokenizers make none.
+        replaced = TOKENIZER_NAMES if text_files and has_tokenizer(text_files) else ()
+        _copy(source, target, tuple(name for name in FOLDER_NAMES if name not in replaced))
         if text_files is not None:
             _copy(text_files, target, (TEXT_TOWER_CONFIG_NAME, *TOKENIZER_NAMES))
-        _copy(source, target, FOLDER_NAMES)
         OpenClipNetwork(target)
 
 

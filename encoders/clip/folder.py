@@ -120,6 +120,11 @@ def open_clip_dim(folder: Path) -> int:
     return read_config(folder).dim
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds the files of a tokenizer of transformers."""
+    return any((folder / name).is_file() for name in VOCABULARY_NAMES)
+
+
 def check_files(folder: Path, config: OpenClipDescription) -> None:
     """Refuse a folder that lacks a file which loading would then look for elsewhere.
 
@@ -138,7 +143,7 @@ def check_files(folder: Path, config: OpenClipDescription) -> None:
             f"put that of {config.text_tower_name!r} there",
             file=TEXT_TOWER_CONFIG_NAME,
         )
-    if config.tokenizer_name and not any((folder / name).is_file() for name in VOCABULARY_NAMES):
+    if config.tokenizer_name and not has_tokenizer(folder):
         raise ModelMissing(
             f"{folder} holds no tokenizer ({', '.join(VOCABULARY_NAMES)}); "
             f"put the files of {config.tokenizer_name!r} there",

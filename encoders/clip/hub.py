@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from encoders.clip.folder import (
-    FOLDER_NAMES,
-    TEXT_TOWER_CONFIG_NAME,
-    TOKENIZER_NAMES,
-    WEIGHTS_NAME,
-)
+from encoders.clip.folder import FOLDER_NAMES, WEIGHTS_NAME
 from encoders.clip.library import open_clip_library
 from encoders.errors import ConfigError
 
@@ -50,10 +45,6 @@ class HubFiles:
 
     tokenizer_repository: str | None
     """Where the tokenizer lies; ``None`` where open_clip has it inside."""
-
-    text_tower_names: tuple[str, ...] = (TEXT_TOWER_CONFIG_NAME,)
-    tokenizer_names: tuple[str, ...] = TOKENIZER_NAMES
-    """No repository has all of them."""
 
 
 def hub_files(architecture: str, tag: str) -> HubFiles:

@@ -129,6 +129,21 @@ def load_tokenizer(folder: Path, vocabulary_size: int) -> Any:
     return tokenizer
 
 
+def describes_text_tower(path: Path) -> bool:
+    """Tell whether a ``config.json`` is that of a text tower; many repositories have another one.
+
+    Raises:
+        DependencyMissing: open_clip is not installed.
+    """
+    open_clip_library()
+    from open_clip.hf_configs import arch_dict
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("model_type") in arch_dict
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+
+
 def _local_text_tower(folder: Path, config: OpenClipDescription) -> dict[str, object]:
     """Return what makes the library take a text tower's description from the folder."""
     if config.text_tower_name is None:

@@ -6,20 +6,28 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
+
+import msgspec
 
 from encoders.clap.conversion import convert_clap_checkpoint
 from encoders.clap.settings import clap_facts
 from encoders.clip.checkpoint import import_open_clip_checkpoint, import_open_clip_folder
-from encoders.clip.folder import TOKENIZER_NAMES
+from encoders.clip.folder import TOKENIZER_NAMES, read_config
 from encoders.clip.hub import HUB_FOLDER_NAMES, HubFiles, hub_files, is_architecture
 from encoders.errors import ConfigError, ModelCorrupt, ModelMissing, ModelUnavailable
 from encoders.models.checkpoint_files import needed_files
-from encoders.models.checkpoints import Checkpoint, CheckpointOrigin, Family, is_local
+from encoders.models.checkpoints import (
+    Checkpoint,
+    CheckpointOrigin,
+    Family,
+    RepositoryCommit,
+    is_local,
+)
 from encoders.models.folder import ModelFolder
-from encoders.models.hub import fetch_repository
+from encoders.models.hub import among, fetch_repository
+from encoders.models.open_clip_text import gather_text_files
 from encoders.models.tensor_files import pickles_as_safetensors
 from encoders.sentences.facts import sentence_facts
 from encoders.speech.whisper_languages import whisper_languages
@@ -47,7 +55,9 @@ class PullOptions:
     """Of a bare file of open_clip weights: a name that open_clip knows, or a model JSON."""
 
     tokenizer: Path | None = None
-    """A folder with the files of a tokenizer, for weights that bring none: RoBERTa's for CLAP."""
+    """A folder with the files of a tokenizer, in place of the one that a model brings or names;
+    RoBERTa's for a local file of CLAP weights, which names none.
+    """
 
 
 def pull_checkpoint(
@@ -197,7 +207,9 @@ def _convert_clap(
                 "(tokenizer.json, or vocab.json and merges.txt) with --tokenizer"
             )
         tokenizer = scratch / "tokenizer"
-        fetch_repository(ROBERTA, tokenizer, partial(_among, TOKENIZER_NAMES))
+        fetched = fetch_repository(ROBERTA, tokenizer, among(TOKENIZER_NAMES))
+        text_from = (RepositoryCommit(ROBERTA, fetched.revision),)
+        origin = msgspec.structs.replace(origin, text_from=text_from)
     made = scratch / "made"
     convert_clap_checkpoint(weights, made, tokenizer=tokenizer)
     for path in made.iterdir():
@@ -227,17 +239,26 @@ def _write_open_clip(
     origin = fetch_repository(
         source,
         scratch / "model",
-        partial(_among, HUB_FOLDER_NAMES),
+        among(HUB_FOLDER_NAMES),
         revision=options.revision,
     )
-    import_open_clip_folder(scratch / "model", target, text_files=options.tokenizer)
-    return origin
+    config = read_config(scratch / "model")
+    text = scratch / "text"
+    text_from = gather_text_files(
+        config.text_tower_name,
+        config.tokenizer_name,
+        text,
+        given=options.tokenizer,
+        brought=scratch / "model",
+    )
+    import_open_clip_folder(scratch / "model", target, text_files=text)
+    return msgspec.structs.replace(origin, text_from=text_from)
 
 
 def _fetch_open_clip_tag(
     files: HubFiles, target: Path, scratch: Path, options: PullOptions
 ) -> CheckpointOrigin:
-    weights, text = scratch / "weights", scratch / "text"
+    weights = scratch / "weights"
 
     def best(names: Sequence[str]) -> list[str]:
         found = [name for name in files.weight_names if name in names]
@@ -249,22 +270,12 @@ def _fetch_open_clip_tag(
         return found[:1]
 
     origin = fetch_repository(files.repository, weights, best, revision=options.revision)
-    for repository, wanted in (
-        (files.text_tower_repository, files.text_tower_names),
-        (files.tokenizer_repository, files.tokenizer_names),
-    ):
-        if repository and options.tokenizer is None:
-            fetch_repository(repository, text, partial(_among, wanted))
+    text = scratch / "text"
+    text_from = gather_text_files(
+        files.text_tower_repository, files.tokenizer_repository, text, given=options.tokenizer
+    )
     (found,) = (path for path in weights.rglob("*") if path.is_file())
     import_open_clip_checkpoint(
-        files.architecture,
-        found,
-        target,
-        preprocess=files.preprocess,
-        text_files=options.tokenizer or (text if text.exists() else None),
+        files.architecture, found, target, preprocess=files.preprocess, text_files=text
     )
-    return origin
-
-
-def _among(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in wanted]
+    return msgspec.structs.replace(origin, text_from=text_from)

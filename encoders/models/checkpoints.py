@@ -53,6 +53,13 @@ class FileRecord(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class RepositoryCommit(msgspec.Struct, frozen=True):
+    """A repository of the hub at one commit."""
+
+    repository: str
+    revision: str | None
+
+
 class CheckpointOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Where a checkpoint comes from."""
 
@@ -64,6 +71,9 @@ class CheckpointOrigin(msgspec.Struct, frozen=True, kw_only=True):
 
     licence: str | None = None
     """As the repository states it."""
+
+    text_from: tuple[RepositoryCommit, ...] = ()
+    """Where the tokenizer and the description of the text tower come from, if not from there."""
 
 
 class CheckpointRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from encoders.errors import ModelUnavailable
@@ -12,6 +12,11 @@ from encoders.models.checkpoints import CheckpointOrigin
 
 Choose = Callable[[Sequence[str]], list[str]]
 """Picks the files that are needed from the names of all files of a repository."""
+
+
+def among(wanted: Collection[str]) -> Choose:
+    """Return what picks the files of these names, as far as there are any."""
+    return lambda names: [name for name in names if name in wanted]
 
 
 def fetch_repository(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from encoders.adapters.file import read_record
+from encoders.adapters.file import AdapterRecord, read_record
 from encoders.clap.settings import clap_facts
 from encoders.clip.folder import open_clip_dim
 from encoders.config import (
@@ -29,6 +29,8 @@ from encoders.models.checkpoints import Checkpoint, Family
 from encoders.models.folder import ModelFolder
 from encoders.models.table import MODELS
 from encoders.sentences.facts import sentence_facts
+
+ADAPTERS_FOLDER = "adapters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,17 @@ def adapter_folder(name: str, models: ModelFolder) -> Path:
             f"an adapter's name is made of letters, digits, '.', '_' and '-', got {name!r}",
             adapter=name,
         )
-    return models.root / "adapters" / name
+    return models.root / ADAPTERS_FOLDER / name
+
+
+def adapters(models: ModelFolder) -> dict[str, AdapterRecord]:
+    """Return the records of all adapters by name.
+
+    Raises:
+        ModelCorrupt: a record cannot be read.
+    """
+    folders = (models.root / ADAPTERS_FOLDER).glob("[!.]*/")
+    return {folder.name: read_record(folder) for folder in sorted(folders)}
 
 
 def checkpoint_dim(checkpoint: Checkpoint) -> int | None:

@@ -2,7 +2,8 @@
 
 ``python -m encoders.serving.encoder_process SOCKET`` reads one line of JSON
 (`EncoderProcessConfig`) from its standard input, loads every encoder that questions need, and then
-serves `encoders.serving.messages` on a Unix socket. Standard input stays open as a lifeline: when
+serves `encoders.serving.messages` on a Unix socket. If it cannot start, `start_problem` says why.
+Standard input stays open as a lifeline: when
 it ends, whoever started this process is gone, and so is this process.
 """
 
@@ -47,6 +48,7 @@ from encoders.serving.messages import (
     read_message,
 )
 from encoders.serving.micro_batcher import DEFAULT_LIMITS, BatchLimits, MicroBatcher
+from encoders.serving.start_problem import keep_start_problem
 from encoders.serving.version_maker import VersionMaker, VersionRequest
 from encoders.space import Vectors
 
@@ -296,7 +298,7 @@ def main(arguments: Sequence[str]) -> int:
         asyncio.run(serve(Path(socket_path), config.channels, loader, batches=config.batches))
     except KindredError as error:
         log.error("encoder process cannot start", code=error.code, error=error.message)
-        return 1
+        return keep_start_problem(Path(socket_path), error)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.errors import ModelCorrupt
 from encoders.media.content import Sound, Word
 from encoders.speech.recognizer import SAMPLE_RATE_HZ
 from encoders.speech.utterances import UNSPACED_LANGUAGES
@@ -70,6 +71,9 @@ class WhisperNetwork:
         num_threads: threads of one run on the processor.
         device: where it runs: with 8-bit weights on a processor, as float16 on a CUDA device.
         device_number: which CUDA device.
+
+    Raises:
+        ModelCorrupt: the files are not those of a Whisper model, or are damaged.
     """
 
     def __init__(
@@ -77,14 +81,24 @@ class WhisperNetwork:
     ) -> None:
         from faster_whisper import WhisperModel
 
-        self._model = WhisperModel(
-            str(folder),
-            device=device,
-            device_index=device_number,
-            compute_type=_COMPUTE_TYPES[device],
-            cpu_threads=num_threads,
-            local_files_only=True,
-        )
+        try:
+            self._model = WhisperModel(
+                str(folder),
+                device=device,
+                device_index=device_number,
+                compute_type=_COMPUTE_TYPES[device],
+                cpu_threads=num_threads,
+                local_files_only=True,
+            )
+        except Exception as error:
+            # Readers of weights and of tokenizers raise what they like. What is wrong with a GPU
+            # comes as the same kind of error as a damaged file.
+            if isinstance(error, MemoryError) or "CUDA" in str(error):
+                raise
+            raise ModelCorrupt(
+                f"{folder} cannot be read as a Whisper model for CTranslate2: {error}",
+                folder=str(folder),
+            ) from error
 
     def encode(self, sounds: Sequence[Sound]) -> NDArray[np.floating]:
         """Return what the decoder listens to.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from search_api.cli import output
+from search_api.cli.figures import speed_json, speed_phrase
 from search_api.cli.workspace import encode_threads, encoder_device, json_option
 
 if TYPE_CHECKING:
@@ -24,17 +25,22 @@ MARKS = {"passed": "ok", "failed": "XX", "not_applicable": "--"}
 def check(name: str, untrained: bool, as_json: bool) -> int:
     """Examine the encoders of a model: does every vector hold what searches rely on?
 
+    A recogniser is examined likewise: are its words those that were said, and only those?
+
+    How fast an encoder that passes is here is measured too, and shown by `kindred models list`.
+
     FAMILY:SOURCE names a model as collections do: open_clip:ViT-B-32/datacomp_xl_s13b_b90k,
-    sentence_transformers:minilm, concepts:yamnet, features:efficientnet_lite2, adapter:NAME. The
-    exit code is 1 when a property fails. The same examination is made once before an encoder first
-    serves.
+    sentence_transformers:minilm, whisper:base, concepts:yamnet, features:efficientnet_lite2,
+    adapter:NAME. The exit code is 1 when a property fails. The same examination is made once before
+    an encoder first serves.
     """
     import msgspec
 
+    from encoders.checking import check_model
     from encoders.errors import ConfigError
     from encoders.loading import EncoderLoader
+    from encoders.measured import configs_of
     from encoders.models.folder import ModelFolder
-    from encoders.models.lookup import encoders_of
 
     loader = EncoderLoader(
         ModelFolder.from_environment(),
@@ -43,16 +49,22 @@ def check(name: str, untrained: bool, as_json: bool) -> int:
         trained=not untrained,
     )
     try:
-        configs = encoders_of(name, loader.models)
+        configs_of(name, loader.models)
     except ConfigError as error:
         raise click.UsageError(error.message) from error
-    reports = [loader.examine(config) for config in configs]
+    checked = check_model(name, loader)
     if as_json:
-        output.print_json({"encoders": msgspec.to_builtins(reports)})
+        encoders = [
+            {**msgspec.to_builtins(each.report), "speed": speed_json(each.speed)}
+            for each in checked
+        ]
+        output.print_json({"encoders": encoders})
     else:
-        for report in reports:
-            _print_report(report)
-    return int(not all(report.admitted for report in reports))
+        for each in checked:
+            _print_report(each.report)
+            if each.speed is not None:
+                click.echo(f"speed: {speed_phrase(each.speed)}\n")
+    return int(not all(each.report.admitted for each in checked))
 
 
 def _print_report(report: AdmissionReport) -> None:

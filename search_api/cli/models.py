@@ -41,7 +41,7 @@ models.add_command(adapter.fit_adapter)
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder with a tokenizer, for weights that bring none.",
+    help="A folder with a tokenizer, in place of the one that the model brings or names.",
 )
 @json_option
 def pull(
@@ -122,6 +122,8 @@ def pull_with_progress(
 def _pull_checkpoint(
     name: str, folder: ModelFolder, options: PullOptions | None, *, quiet: bool
 ) -> dict[str, Any]:
+    import msgspec
+
     from encoders.models.checkpoint_pull import PullOptions, pull_checkpoint
     from encoders.models.checkpoints import split_source
 
@@ -135,6 +137,7 @@ def _pull_checkpoint(
         "size_bytes": checkpoint.size_bytes,
         "origin": checkpoint.record.origin.repository or "local",
         "revision": checkpoint.record.origin.revision,
+        "text_from": msgspec.to_builtins(checkpoint.record.origin.text_from),
     }
     _tell_pulled(entry, quiet=quiet)
     return entry

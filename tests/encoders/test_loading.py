@@ -188,3 +188,21 @@ class TestOpened:
     def test_a_recogniser_is_refused_a_device_that_is_not_there(self, models: ModelFolder) -> None:
         with pytest.raises(ConfigError, match=r"device 'cuda:99' is not there; this CTranslate2"):
             EncoderLoader(models, device="cuda:99").open_recognizer(WhisperConfig())
+
+
+def test_what_always_runs_on_the_processor_says_so(
+    empty: EncoderLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_gpu = EncoderLoader(empty.models, device="cuda:1")
+    monkeypatch.setattr(on_gpu, "_torch_device", lambda: "cuda:1")
+    monkeypatch.setattr(on_gpu, "_ctranslate2_device", lambda: ("cuda", 1))
+    for config, device in (
+        (SentenceConfig(), "cuda:1"),
+        (SentenceConfig(precision="int8"), "cpu"),
+        (ConceptsConfig("efficientnet_lite2"), "cuda:1"),
+        (ConceptsConfig("yamnet"), "cpu"),
+        (FeaturesConfig("yamnet"), "cpu"),
+        (WhisperConfig(), "cuda:1"),
+    ):
+        assert on_gpu.device_of(config) == device
+        assert empty.device_of(config) == "cpu"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,10 +68,13 @@ def store_texts(data_dir: DataDir, loader: EncoderLoader) -> None:
 class RunningServer:
     """A server in processes of its own."""
 
-    def __init__(self, folder: Path, models: ModelFolder, workers: int) -> None:
+    def __init__(
+        self, folder: Path, models: ModelFolder, workers: int, terminal: Path | None = None
+    ) -> None:
         script = folder / "run_server.py"
         script.write_text(SERVE)
         self.port = free_port("127.0.0.1", 0)
+        self.terminal = (terminal or Path(os.devnull)).open("wb")
         self.process = subprocess.Popen(
             [sys.executable, str(script)],
             env={
@@ -81,6 +85,7 @@ class RunningServer:
                 "KINDRED_PORT": str(self.port),
                 "KINDRED_WORKERS": str(workers),
             },
+            stderr=self.terminal if terminal else None,
         )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
 
@@ -95,6 +100,7 @@ class RunningServer:
 
     def close(self) -> None:
         self.http.close()
+        self.terminal.close()
         family: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
             family = self.children()
@@ -109,8 +115,10 @@ class RunningServer:
 def start(tmp_path: Path, models: ModelFolder) -> Iterator[Callable[..., RunningServer]]:
     started: list[RunningServer] = []
 
-    def start(workers: int = 1) -> RunningServer:
-        started.append(RunningServer(tmp_path, models, workers))
+    def start(
+        workers: int = 1, models: ModelFolder = models, terminal: Path | None = None
+    ) -> RunningServer:
+        started.append(RunningServer(tmp_path, models, workers, terminal))
         return started[-1]
 
     yield start
@@ -186,6 +194,55 @@ def test_sigterm_ends_everything_and_clears_up(
     assert list((tmp_path / "data" / "run").glob("serve-*")) == []
 
 
+def with_zeroed_sentence_model(models: ModelFolder, target: Path) -> ModelFolder:
+    """Return a copy of a model folder in which the sentence model's tensors are all zeros."""
+    target.mkdir()
+    for name in ("efficientnet_lite2", "yamnet"):
+        (target / name).symlink_to(models.root / name)
+    shutil.copytree(models.root / "minilm", target / "minilm")
+    weights = target / "minilm" / "model.safetensors"
+    size_bytes = weights.stat().st_size
+    with weights.open("r+b") as file:
+        header_bytes = 8 + int.from_bytes(file.read(8), "little")
+        file.truncate(header_bytes)
+        file.truncate(size_bytes)
+    return ModelFolder(target)
+
+
+@pytest.mark.weights
+def test_a_model_that_is_not_admitted_is_named_to_people_and_not_tried_again(
+    tmp_path: Path, models: ModelFolder, start: Callable[..., RunningServer]
+) -> None:
+    damaged = with_zeroed_sentence_model(models, tmp_path / "damaged")
+    terminal = tmp_path / "terminal.txt"
+    server = start(models=damaged, terminal=terminal)
+
+    def reason() -> str:
+        with contextlib.suppress(httpx.TransportError):
+            return server.http.get("/readyz").text
+        return ""
+
+    wait_until(lambda: "admission_refused" in reason(), "the reason is said")
+    problem = server.http.get("/readyz").json()
+    assert problem["status"] == 503
+    assert "is refused, texts_distinct: " in problem["detail"]
+    wait_until(lambda: "start `kindred serve` again" in terminal.read_text(), "people are told")
+    said = [line for line in terminal.read_text().splitlines() if line.startswith("kindred: ")]
+    assert len(said) == 2, "once, and not for every start"
+    assert "cannot start (admission_refused)" in said[0]
+    assert "texts_distinct" in said[0]
+    assert "kindred models check" in said[1]
+    assert not [p for p in server.children() if "encoders.serving.encoder_process" in p.cmdline()]
+    # What needs no encoder goes on.
+    assert server.status("/healthz") == 200
+    assert server.http.get("/v1/items").status_code == 200
+    asked = server.http.post("/v1/search", json={"query": {"text": "a cat"}})
+    assert (asked.status_code, asked.json()["code"]) == (503, "encoder_unavailable")
+    assert "texts_distinct" in asked.json()["detail"]
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+
+
 def settings_in(folder: Path, **values: Any) -> Settings:
     return Settings(data_dir=str(folder / "data"), models_dir=str(folder / "models"), **values)
 
@@ -199,6 +256,26 @@ def test_an_exposed_address_is_refused_before_anything_starts(tmp_path: Path) ->
 def test_missing_models_are_named_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="kindred models pull"):
         serve(settings_in(tmp_path))
+
+
+@pytest.mark.weights
+def test_an_adapter_that_is_not_here_is_named_before_anything_starts(
+    tmp_path: Path, models: ModelFolder
+) -> None:
+    """Each worker and the encoder process would die of it, again and again."""
+    collection = tmp_path / "ours.yaml"
+    collection.write_text(
+        "name: ours\nchannels:\n  pictures: {media: [image], "
+        "encoder: {family: adapter, adapter: never-fitted, medium: image}}\n"
+    )
+    settings = Settings(
+        data_dir=str(tmp_path / "data"),
+        models_dir=str(models.root),
+        collection=str(collection),
+    )
+    with pytest.raises(ModelMissing, match="never-fitted"):
+        serve(settings)
+    assert not (tmp_path / "data" / "run").exists()
 
 
 def test_a_taken_port_is_refused() -> None:

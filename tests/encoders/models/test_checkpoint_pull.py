@@ -19,7 +19,7 @@ from encoders.config import ClapConfig, OpenClipConfig, SentenceConfig, WhisperC
 from encoders.errors import ConfigError, ModelCorrupt, ModelMissing, ModelUnavailable
 from encoders.loading import EncoderLoader
 from encoders.media.content import Picture
-from encoders.models import checkpoint_pull
+from encoders.models import checkpoint_pull, open_clip_text
 from encoders.models.checkpoint_pull import PullOptions, pull_checkpoint
 from encoders.models.checkpoints import CheckpointOrigin
 from encoders.models.folder import ModelFolder
@@ -182,7 +182,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
             shutil.copyfile(folder / name, target / name)
         return CheckpointOrigin(repository=repository, revision=revision or COMMIT, licence="mit")
 
-    monkeypatch.setattr(checkpoint_pull, "fetch_repository", fetch)
+    for module in (checkpoint_pull, open_clip_text):
+        monkeypatch.setattr(module, "fetch_repository", fetch)
     return repositories
 
 
@@ -264,9 +265,15 @@ def test_the_command_pulls_from_a_hub_and_then_needs_it_no_more(
         assert missing["error"]["code"] == "model_unavailable"  # type: ignore[index]
     code, listed = kindred("models", "list", models=models)
     assert [each["name"] for each in listed["checkpoints"]] == [name]  # type: ignore[attr-defined]
+    assert listed["checkpoints"][0]["speed"] is None, "nobody measured it"  # type: ignore[index]
     code, checked = kindred("models", "check", name, "--untrained", models=models)
     assert code == 0
     assert checked["encoders"][0]["admitted"]  # type: ignore[index]
+    code, listed = kindred("models", "list", models=models)
+    (speed,) = listed["checkpoints"][0]["speed"]  # type: ignore[index]
+    assert speed == checked["encoders"][0]["speed"]  # type: ignore[index]
+    assert (speed["unit"], speed["device"]) == ("texts/s", "cpu")
+    assert speed["per_second"] > 0
     # Random weights mean nothing, and the examination says so.
     code, checked = kindred("models", "check", name, models=models)
     assert code == 1

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from encoders.config import WhisperConfig
+from encoders.errors import ModelCorrupt
 from encoders.loading import EncoderLoader
 from encoders.media.content import Sound
 from encoders.models.folder import ModelFolder
@@ -142,3 +144,15 @@ class TestRealWeights:
 
 def sound(samples: NDArray[np.float32]) -> Sound:
     return Sound(samples, RATE)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("damaged", ["model.bin", "tokenizer.json"])
+def test_damaged_files_are_named_as_such(models: ModelFolder, tmp_path: Path, damaged: str) -> None:
+    for path in (models.root / "whisper_base").iterdir():
+        if path.name != damaged:
+            (tmp_path / path.name).symlink_to(path)
+    with (models.root / "whisper_base" / damaged).open("rb") as whole:
+        (tmp_path / damaged).write_bytes(whole.read(100_000))
+    with pytest.raises(ModelCorrupt, match="cannot be read as a Whisper model"):
+        WhisperNetwork(tmp_path, num_threads=1)

@@ -15,12 +15,12 @@ from encoders.admission.examination import examine
 from encoders.admission.hearing import examine_recognizer
 from encoders.admission.ledger import AdmissionLedger
 from encoders.admission.report import AdmissionReport
-from encoders.clap.encoder import ClapNetwork, ClapSoundEncoder, ClapTextEncoder
+from encoders.clap.encoder import ClapNetwork
 from encoders.classifiers.concept_encoder import ConceptEncoder
 from encoders.classifiers.feature_encoder import FeatureEncoder
 from encoders.classifiers.image_classifier import ImageClassifier
 from encoders.classifiers.sound_classifier import SoundClassifier
-from encoders.clip.encoder import OpenClipNetwork, OpenClipPictureEncoder, OpenClipTextEncoder
+from encoders.clip.encoder import OpenClipNetwork
 from encoders.config import (
     AdapterConfig,
     ClapConfig,
@@ -38,6 +38,7 @@ from encoders.encoder import Encoder, EncoderIdentity
 from encoders.errors import ConfigError
 from encoders.models.folder import ModelFolder
 from encoders.models.lookup import adapter_folder, recognizer_model, required_models
+from encoders.run_size import RunBudget
 from encoders.sentences.encoder import SentenceEncoder, SentenceModel, TextModel
 from encoders.sentences.facts import sentence_facts
 from encoders.sentences.onnx_model import OnnxSentenceModel, int8_file
@@ -45,6 +46,7 @@ from encoders.space import Vectors
 from encoders.speech.voice_detector import open_network
 from encoders.speech.whisper_network import DeviceKind, WhisperNetwork, num_cuda_devices
 from encoders.speech.whisper_recognizer import WhisperRecognizer
+from encoders.tower_encoder import TowerEncoder
 
 Classifier: TypeAlias = ImageClassifier | SoundClassifier
 NetworkT = TypeVar("NetworkT")
@@ -75,6 +77,8 @@ class EncoderLoader:
             classification and voice detection always run on the processor.
         trained: encoders are also asked whether their vectors mean something, before they are first
             used. Networks of random weights, which tests make, cannot pass that.
+        run_budget: for those who encode many contents: what a warm-up of open_clip, CLAP and
+            sentence networks may use to choose how many run at once. ``None``: no warm-up.
     """
 
     def __init__(
@@ -84,11 +88,13 @@ class EncoderLoader:
         num_threads: int = 1,
         device: str = "cpu",
         trained: bool = True,
+        run_budget: RunBudget | None = None,
     ) -> None:
         self.models = models
         self.num_threads = num_threads
         self.device = device
         self.trained = trained
+        self.run_budget = run_budget
         self._ledger = AdmissionLedger(models.root / "admission")
         self._lock = threading.RLock()
         self._encoders: dict[EncoderConfig, Encoder[Any]] = {}
@@ -217,13 +223,13 @@ class EncoderLoader:
         if isinstance(config, OpenClipConfig):
             open_clip = self._shared(required_models(config)[0], self._open_clip)
             if config.tower == "text":
-                return OpenClipTextEncoder(open_clip, identity)
-            return OpenClipPictureEncoder(open_clip, identity)
+                return TowerEncoder(open_clip.encode_texts, identity)
+            return TowerEncoder(open_clip.encode_pictures, identity)
         if isinstance(config, ClapConfig):
             clap = self._shared(required_models(config)[0], self._clap)
             if config.tower == "text":
-                return ClapTextEncoder(clap, identity)
-            return ClapSoundEncoder(clap, identity)
+                return TowerEncoder(clap.encode_texts, identity)
+            return TowerEncoder(clap.encode_sounds, identity)
         if isinstance(config, FeaturesConfig):
             return FeatureEncoder[Any](self._classifier(config.classifier), identity)
         if isinstance(config, ConceptsConfig):
@@ -251,7 +257,10 @@ class EncoderLoader:
         dim = identification.sentence_model_dim(config.model, self.models)
         if config.precision == "float32":
             return self._shared(
-                model, lambda folder: SentenceModel(folder, dim=dim, device=self._torch_device())
+                model,
+                lambda folder: SentenceModel(
+                    folder, dim=dim, device=self._torch_device(), run_budget=self.run_budget
+                ),
             )
         return self._shared(
             model,
@@ -294,10 +303,10 @@ class EncoderLoader:
         )
 
     def _open_clip(self, folder: Path) -> OpenClipNetwork:
-        return OpenClipNetwork(folder, device=self._torch_device())
+        return OpenClipNetwork(folder, device=self._torch_device(), run_budget=self.run_budget)
 
     def _clap(self, folder: Path) -> ClapNetwork:
-        return ClapNetwork(folder, device=self._torch_device())
+        return ClapNetwork(folder, device=self._torch_device(), run_budget=self.run_budget)
 
     def _torch_device(self) -> str:
         """Return the device to use, after telling torch the number of threads."""

@@ -31,9 +31,9 @@ from encoders.clap.settings import (
 )
 from encoders.clap.spectrogram import ClapSpectrogram, window_starts
 from encoders.clap.tokenizer import ClapTokenizer
-from encoders.encoder import EncoderIdentity
 from encoders.errors import ModelCorrupt
 from encoders.media.content import Sound
+from encoders.run_size import RunBudget, RunSize
 from encoders.space import Vectors, unit_rows
 from encoders.torch_imports import install
 
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ClapFacts",
     "ClapNetwork",
-    "ClapSoundEncoder",
-    "ClapTextEncoder",
     "Precision",
     "clap_facts",
     "clap_parameters",
@@ -63,6 +61,9 @@ WINDOWS_PER_RUN_ON_CPU = 4
 WINDOWS_PER_RUN_ON_CUDA = 32
 TEXTS_PER_RUN = 32
 
+MADE_TEXT = "a dog barks while rain falls on a tin roof"
+"""A caption as long as most, for choosing run sizes."""
+
 
 class ClapNetwork:
     """Both towers of a CLAP model, loaded from a folder in transformers' layout.
@@ -75,12 +76,21 @@ class ClapNetwork:
         folder: the model's directory.
         device: ``cpu`` or ``cuda:N``.
         precision: of the forward pass.
+        run_budget: what choosing run sizes may use; ``None``: they are those measured for
+            HTSAT-tiny.
 
     Raises:
         ModelCorrupt: files are missing or do not fit together; the message names them.
     """
 
-    def __init__(self, folder: Path, *, device: str = "cpu", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        precision: Precision = "auto",
+        run_budget: RunBudget | None = None,
+    ) -> None:
         facts = clap_facts(folder)
         self.dim = facts.dim
         self.sample_rate_hz = facts.sample_rate_hz
@@ -95,6 +105,20 @@ class ClapNetwork:
         self._tokenizer = ClapTokenizer(folder, network.config.text_config)
         self._network: ClapModel = network.to(device=device, dtype=self._dtype)
         self._spectrogram = ClapSpectrogram(settings, device)
+        self._window_runs = RunSize(
+            "CLAP's audio tower",
+            WINDOWS_PER_RUN_ON_CPU if device == "cpu" else WINDOWS_PER_RUN_ON_CUDA,
+            self._run_made_windows,
+            device=device,
+            budget=run_budget,
+        )
+        self._text_runs = RunSize(
+            "CLAP's text tower",
+            TEXTS_PER_RUN,
+            self._run_made_texts,
+            device=device,
+            budget=run_budget,
+        )
 
     def encode_sounds(self, sounds: Sequence[Sound]) -> Vectors:
         """Return one unit row per sound.
@@ -142,8 +166,9 @@ class ClapNetwork:
         tokens = self._tokenizer.tokens(texts)
         # Texts of about one length together: a run holds little padding.
         order = np.argsort([len(each) for each in tokens], kind="stable")
-        for start in range(0, len(order), TEXTS_PER_RUN):
-            rows = order[start : start + TEXTS_PER_RUN]
+        per_run = self._text_runs.of(len(texts))
+        for start in range(0, len(order), per_run):
+            rows = order[start : start + per_run]
             vectors[rows] = self._encode_tokens([tokens[row] for row in rows])
         return unit_rows(vectors)
 
@@ -156,21 +181,30 @@ class ClapNetwork:
             raise ValueError(f"{sound} holds samples that are not finite numbers")
 
     def _encode_windows(self, windows: Sequence[NDArray[np.float32]]) -> Vectors:
+        per_run = self._window_runs.of(len(windows))
+        vectors = np.empty((len(windows), self.dim), dtype=np.float32)
+        for start in range(0, len(windows), per_run):
+            part = windows[start : start + per_run]
+            vectors[start : start + len(part)] = self._run_windows(part)
+        return unit_rows(vectors)
+
+    def _run_windows(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         import torch
 
-        per_run = WINDOWS_PER_RUN_ON_CPU if self._device == "cpu" else WINDOWS_PER_RUN_ON_CUDA
-        vectors = np.empty((len(windows), self.dim), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(windows), per_run):
-                part = windows[start : start + per_run]
-                # One channel is enough: the other three of a network with fusion are only looked
-                # at in sounds that are marked as longer.
-                outputs = self._network.get_audio_features(
-                    input_features=self._spectrogram(part).to(self._dtype),
-                    is_longer=torch.zeros((len(part), 1), dtype=torch.bool, device=self._device),
-                )
-                vectors[start : start + len(part)] = _rows(outputs.pooler_output)
-        return unit_rows(vectors)
+            # One channel is enough: the other three of a network with fusion are only looked at in
+            # sounds that are marked as longer.
+            outputs = self._network.get_audio_features(
+                input_features=self._spectrogram(windows).to(self._dtype),
+                is_longer=torch.zeros((len(windows), 1), dtype=torch.bool, device=self._device),
+            )
+            return _rows(outputs.pooler_output)
+
+    def _run_made_windows(self, count: int) -> None:
+        self._run_windows([np.zeros(self._window_samples, dtype=np.float32)] * count)
+
+    def _run_made_texts(self, count: int) -> None:
+        self._encode_tokens(self._tokenizer.tokens([MADE_TEXT] * count))
 
     def _encode_tokens(self, tokens: list[list[int]]) -> NDArray[np.float32]:
         import torch
@@ -187,50 +221,6 @@ class ClapNetwork:
                 input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
             )
             return _rows(outputs.pooler_output)
-
-
-class ClapSoundEncoder:
-    """Encodes sounds with the audio tower.
-
-    Args:
-        network: shared with the texts' encoder of the same space.
-        identity: what the encoder is, with the network's sample rate.
-    """
-
-    def __init__(self, network: ClapNetwork, identity: EncoderIdentity) -> None:
-        self._network = network
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Which encoder this is and which space it feeds."""
-        return self._identity
-
-    def encode(self, batch: Sequence[Sound]) -> Vectors:
-        """Return the ``(len(batch), dim)`` float32 unit rows of a batch."""
-        return self._network.encode_sounds(batch)
-
-
-class ClapTextEncoder:
-    """Encodes texts with the text tower.
-
-    Args:
-        network: shared with the sounds' encoder of the same space.
-        identity: what the encoder is.
-    """
-
-    def __init__(self, network: ClapNetwork, identity: EncoderIdentity) -> None:
-        self._network = network
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Which encoder this is and which space it feeds."""
-        return self._identity
-
-    def encode(self, batch: Sequence[str]) -> Vectors:
-        """Return the ``(len(batch), dim)`` float32 unit rows of a batch."""
-        return self._network.encode_texts(batch)
 
 
 def clap_parameters() -> dict[str, object]:

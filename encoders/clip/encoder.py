@@ -13,9 +13,9 @@ from encoders.clip.folder import CONFIG_NAME, open_clip_dim, read_config
 from encoders.clip.library import load_tokenizer, load_towers
 from encoders.clip.pixels import picture_transform
 from encoders.clip.text import CleanTokens, text_tower
-from encoders.encoder import EncoderIdentity
 from encoders.errors import ModelCorrupt
 from encoders.media.content import Picture
+from encoders.run_size import RunBudget, RunSize
 from encoders.space import Vectors, unit_rows
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OpenClipNetwork",
-    "OpenClipPictureEncoder",
-    "OpenClipTextEncoder",
     "Precision",
     "open_clip_dim",
     "open_clip_parameters",
@@ -41,6 +39,9 @@ PICTURES_PER_RUN_ON_CPU = 8
 TEXTS_PER_RUN_ON_CPU = 32
 CONTENTS_PER_RUN_ON_CUDA = 64
 
+MADE_TEXT = "a photo of a dog that runs along a beach at sunset"
+"""A caption as long as most, for choosing run sizes."""
+
 
 class OpenClipNetwork:
     """Both towers of an open_clip model, loaded from a folder and shared by its two encoders.
@@ -52,6 +53,7 @@ class OpenClipNetwork:
             fastest. On CUDA it is float16, whose 11-bit significand keeps unit vectors eight times
             finer than bfloat16's 8 bits; a text tower of transformers gets bfloat16, because mT5's
             activations leave the range of float16.
+        run_budget: what choosing run sizes may use; ``None``: they are those measured for ViT-B-32.
 
     Raises:
         ModelMissing: a file is not in the folder.
@@ -59,7 +61,14 @@ class OpenClipNetwork:
         DependencyMissing: open_clip is not installed.
     """
 
-    def __init__(self, folder: Path, *, device: str = "cpu", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        precision: Precision = "auto",
+        run_budget: RunBudget | None = None,
+    ) -> None:
         config = read_config(folder)
         self.dim = config.dim
         self.device = device
@@ -73,8 +82,20 @@ class OpenClipNetwork:
         self._tower = tower
         self._lock = threading.Lock()
         on_cpu = device == "cpu"
-        self._pictures_per_run = PICTURES_PER_RUN_ON_CPU if on_cpu else CONTENTS_PER_RUN_ON_CUDA
-        self._texts_per_run = TEXTS_PER_RUN_ON_CPU if on_cpu else CONTENTS_PER_RUN_ON_CUDA
+        self._picture_runs = RunSize(
+            "open_clip's image tower",
+            PICTURES_PER_RUN_ON_CPU if on_cpu else CONTENTS_PER_RUN_ON_CUDA,
+            self._run_made_pictures,
+            device=device,
+            budget=run_budget,
+        )
+        self._text_runs = RunSize(
+            "open_clip's text tower",
+            TEXTS_PER_RUN_ON_CPU if on_cpu else CONTENTS_PER_RUN_ON_CUDA,
+            self._run_made_texts,
+            device=device,
+            budget=run_budget,
+        )
         self._check_dims(folder)
 
     def encode_pictures(self, batch: Sequence[Picture]) -> Vectors:
@@ -87,8 +108,9 @@ class OpenClipNetwork:
             ``(len(batch), dim)`` float32, independent of how pictures are batched.
         """
         vectors = np.empty((len(batch), self.dim), dtype=np.float32)
-        for start in range(0, len(batch), self._pictures_per_run):
-            part = batch[start : start + self._pictures_per_run]
+        per_run = self._picture_runs.of(len(batch))
+        for start in range(0, len(batch), per_run):
+            part = batch[start : start + per_run]
             vectors[start : start + len(part)] = self._run_pictures(part).numpy()
         return unit_rows(vectors)
 
@@ -105,13 +127,14 @@ class OpenClipNetwork:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors
+        per_run = self._text_runs.of(len(texts))
         # A tokenizer keeps state (padding, a cache): one caller at a time.
         with self._lock:
             tokens = self._tokens(texts)
             # Texts of like length in one run, because a run is as long as its longest text.
             order = self._tower.lengths(tokens).argsort(stable=True)
-            for start in range(0, len(texts), self._texts_per_run):
-                rows = order[start : start + self._texts_per_run]
+            for start in range(0, len(texts), per_run):
+                rows = order[start : start + per_run]
                 vectors[rows.numpy()] = self._run_texts(tokens[rows]).numpy()
         return unit_rows(vectors)
 
@@ -133,6 +156,15 @@ class OpenClipNetwork:
 
         with torch.inference_mode():
             return self._tower.features(tokens.to(self.device)).float().cpu()
+
+    def _run_made_pictures(self, count: int) -> None:
+        shape = (self._transform.height_px, self._transform.width_px, 3)
+        grey = Picture(np.full(shape, 128, dtype=np.uint8))
+        self._run_pictures([grey] * count)
+
+    def _run_made_texts(self, count: int) -> None:
+        with self._lock:
+            self._run_texts(self._tokens([MADE_TEXT] * count))
 
     def _per_channel(self, values: tuple[float, float, float]) -> torch.Tensor:
         import torch
@@ -159,50 +191,6 @@ class OpenClipNetwork:
                     expected=self.dim,
                     got=list(rows.shape[1:]),
                 )
-
-
-class OpenClipPictureEncoder:
-    """Encodes pictures with a model's image tower.
-
-    Args:
-        network: the shared model.
-        identity: of the picture side.
-    """
-
-    def __init__(self, network: OpenClipNetwork, identity: EncoderIdentity) -> None:
-        self._network = network
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Which encoder this is and which space it feeds."""
-        return self._identity
-
-    def encode(self, batch: Sequence[Picture]) -> Vectors:
-        """Return the ``(len(batch), dim)`` float32 unit rows of a batch."""
-        return self._network.encode_pictures(batch)
-
-
-class OpenClipTextEncoder:
-    """Encodes texts with a model's text tower.
-
-    Args:
-        network: the shared model.
-        identity: of the text side.
-    """
-
-    def __init__(self, network: OpenClipNetwork, identity: EncoderIdentity) -> None:
-        self._network = network
-        self._identity = identity
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """Which encoder this is and which space it feeds."""
-        return self._identity
-
-    def encode(self, batch: Sequence[str]) -> Vectors:
-        """Return the ``(len(batch), dim)`` float32 unit rows of a batch."""
-        return self._network.encode_texts(batch)
 
 
 def open_clip_parameters() -> dict[str, object]:

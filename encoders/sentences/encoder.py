@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders.encoder import EncoderIdentity
 from encoders.errors import ModelCorrupt
+from encoders.run_size import RunBudget, RunSize
 from encoders.sentences.facts import sentence_facts, shortened_dim
 from encoders.space import Vectors, unit_rows
 from encoders.torch_imports import install
@@ -32,6 +34,9 @@ at 8, 255 at 16, 265 at 32; passages of 60-120 words 29.1, 27.6, 25.2 (4, 8 and 
 
 TEXTS_PER_RUN_ON_CUDA = 32
 """Not measured; a graphics card has room for more than a processor's caches."""
+
+MADE_TEXT = "people walk along the river in the evening and talk about the day " * 6
+"""A passage as long as most, for choosing a run size."""
 
 _MISSING_WEIGHTS = re.compile(r"^(\S+)\s*\|.*\bMISSING\b", re.MULTILINE)
 
@@ -59,16 +64,30 @@ class SentenceModel:
         folder: the model's directory.
         dim: length of the vectors it must give.
         device: ``cpu`` or ``cuda:N``.
+        run_budget: what choosing a run size may use; ``None``: it is the one measured for MiniLM.
 
     Raises:
         ModelCorrupt: a file or weights are missing, or tokenizer, network and ``dim`` do not fit
             together.
     """
 
-    def __init__(self, folder: Path, *, dim: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        dim: int,
+        device: str = "cpu",
+        run_budget: RunBudget | None = None,
+    ) -> None:
         self.dim = dim
         _check_dim(folder, dim, sentence_facts(folder).dim)
-        self._texts_per_run = TEXTS_PER_RUN if device == "cpu" else TEXTS_PER_RUN_ON_CUDA
+        self._runs = RunSize(
+            f"sentence model {folder.name}",
+            TEXTS_PER_RUN if device == "cpu" else TEXTS_PER_RUN_ON_CUDA,
+            lambda count: self._run([MADE_TEXT] * count, "", count),
+            device=device,
+            budget=run_budget,
+        )
         self._model = _load_model(folder, device)
         self._lock = threading.Lock()
         check_vocabulary(folder, self._model.tokenizer.get_vocab(), _num_word_vectors(self._model))
@@ -87,19 +106,21 @@ class SentenceModel:
         """
         if not texts:
             return np.empty((0, self.dim), dtype=np.float32)
+        return unit_rows(self._run(texts, prompt, self._runs.of(len(texts))))
+
+    def _run(self, texts: list[str], prompt: str, per_run: int) -> NDArray[np.floating]:
         # The tokenizer keeps padding and truncation as its own state: one caller at a time. The
         # library sorts a call's texts by length, so a run holds little padding. An empty prompt
         # is given too: without one the library takes the model's default.
         with self._lock:
-            vectors = self._model.encode(
+            return self._model.encode(
                 well_formed(texts),
                 prompt=well_formed([prompt])[0],
-                batch_size=self._texts_per_run,
+                batch_size=per_run,
                 show_progress_bar=False,
                 convert_to_numpy=True,
                 normalize_embeddings=False,
             )
-        return unit_rows(vectors)
 
 
 class SentenceEncoder:

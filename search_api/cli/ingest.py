@@ -13,6 +13,7 @@ from search_api.cli.workspace import (
     Workspace,
     collection_option,
     decode_workers,
+    ingest_run_budget,
     json_option,
     open_workspace,
 )
@@ -68,7 +69,7 @@ def ingest(
 
     options = IngestOptions(attributes, prune, force, decode_workers())
     with (
-        open_workspace(collection) as work,
+        open_workspace(collection, run_budget=ingest_run_budget()) as work,
         writer_lock(work.data_dir, work.config.name, "kindred ingest"),
     ):
         require_models(work)

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from encoders.loading import EncoderLoader
+    from encoders.run_size import RunBudget
     from indexer.catalog.catalog import Catalog
     from indexer.config import CollectionConfig
     from indexer.data_dir import DataDir
@@ -58,6 +59,16 @@ def encoder_device() -> str:
     return os.environ.get("KINDRED_ENCODER_DEVICE") or "cpu"
 
 
+def ingest_run_budget() -> RunBudget:
+    """Return what choosing run sizes may use: memory of ``KINDRED_ENCODER_RUN_BYTES``, else 1 GB.
+
+    Only a run that encodes many contents asks for it: questions never wait for a warm-up.
+    """
+    from encoders.run_size import RunBudget
+
+    return RunBudget(_count_setting("KINDRED_ENCODER_RUN_BYTES", RunBudget().memory_bytes))
+
+
 def _count_setting(variable: str, default: int) -> int:
     from encoders.errors import ConfigError
 
@@ -90,8 +101,13 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(collection: str) -> Iterator[Workspace]:
-    """Open the data folder and a collection for one command."""
+def open_workspace(collection: str, *, run_budget: RunBudget | None = None) -> Iterator[Workspace]:
+    """Open the data folder and a collection for one command.
+
+    Args:
+        collection: name, or path of a YAML.
+        run_budget: see `EncoderLoader`.
+    """
     from encoders.loading import EncoderLoader
     from encoders.models.folder import ModelFolder
     from indexer.catalog.catalog import Catalog
@@ -105,5 +121,6 @@ def open_workspace(collection: str) -> Iterator[Workspace]:
             ModelFolder.from_environment(),
             num_threads=encode_threads(),
             device=encoder_device(),
+            run_budget=run_budget,
         )
         yield Workspace(data_dir, config, catalog, loader)

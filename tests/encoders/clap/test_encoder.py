@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoders.clap.encoder import ClapNetwork, ClapSoundEncoder, ClapTextEncoder, clap_parameters
+from encoders.clap.encoder import ClapNetwork, clap_parameters
 from encoders.encoder import Encoder, EncoderIdentity
 from encoders.errors import ModelCorrupt
 from encoders.media.audio_decoder import decode_sound
 from encoders.media.content import Sound
 from encoders.media.decode_limits import DecodeLimits
 from encoders.space import Vectors, unit_rows
+from encoders.tower_encoder import TowerEncoder
 from tests.generated_media import chord, noise, sine, write_sound
 from tests.small_clap import MAX_TOKENS, VOCAB_SIZE, save_small_clap
 
@@ -243,8 +244,8 @@ def test_both_towers_are_encoders_of_one_space(unfused_folder: Path) -> None:
     network = ClapNetwork(unfused_folder)
     hears = EncoderIdentity("clap-audio", "clap", 32, "audio", RATE_HZ)
     reads = EncoderIdentity("clap-text", "clap", 32, "text")
-    sounds: Encoder[Sound] = ClapSoundEncoder(network, hears)
-    texts: Encoder[str] = ClapTextEncoder(network, reads)
+    sounds: Encoder[Sound] = TowerEncoder(network.encode_sounds, hears)
+    texts: Encoder[str] = TowerEncoder(network.encode_texts, reads)
     assert (sounds.identity, texts.identity) == (hears, reads)
     np.testing.assert_array_equal(sounds.encode(SOUNDS[:2]), network.encode_sounds(SOUNDS[:2]))
     np.testing.assert_array_equal(texts.encode(TEXTS[:2]), network.encode_texts(TEXTS[:2]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,6 @@ from safetensors.torch import load_file, save_file
 
 from encoders.clip.encoder import (
     OpenClipNetwork,
-    OpenClipPictureEncoder,
-    OpenClipTextEncoder,
     Precision,
     open_clip_dim,
     open_clip_parameters,
@@ -30,7 +29,9 @@ from encoders.clip.library import open_clip_library
 from encoders.encoder import Encoder, EncoderIdentity
 from encoders.errors import DependencyMissing, ModelCorrupt, ModelMissing
 from encoders.media.content import Picture
+from encoders.run_size import CONTENTS_BEFORE_WARM_UP, RunBudget
 from encoders.space import Vectors, unit_rows
+from encoders.tower_encoder import TowerEncoder
 from tests.generated_media import gradient, scene
 from tests.small_open_clip import (
     DIM,
@@ -140,11 +141,11 @@ def copy(model: Path, tmp_path: Path) -> Path:
 
 
 def test_both_encoders_give_float32_unit_rows(network: OpenClipNetwork) -> None:
-    picture_side: Encoder[Picture] = OpenClipPictureEncoder(
-        network, EncoderIdentity("p", "space", DIM, "image")
+    picture_side: Encoder[Picture] = TowerEncoder(
+        network.encode_pictures, EncoderIdentity("p", "space", DIM, "image")
     )
-    text_side: Encoder[str] = OpenClipTextEncoder(
-        network, EncoderIdentity("t", "space", DIM, "text")
+    text_side: Encoder[str] = TowerEncoder(
+        network.encode_texts, EncoderIdentity("t", "space", DIM, "text")
     )
     for vectors, count in (
         (picture_side.encode(PICTURES), len(PICTURES)),
@@ -247,6 +248,24 @@ def test_batch_gives_the_same_vectors_as_single(network: OpenClipNetwork) -> Non
     together = network.encode_texts(TEXTS * 4)
     alone = np.concatenate([network.encode_texts([text]) for text in TEXTS])
     np.testing.assert_allclose(together, np.tile(alone, (4, 1)), atol=ATOL)
+
+
+def test_vectors_stay_the_same_when_run_sizes_are_chosen(
+    model: Path, network: OpenClipNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "kindred.encoders")
+    chosen = OpenClipNetwork(model, run_budget=RunBudget())
+    many = CONTENTS_BEFORE_WARM_UP // len(PICTURES) + 1
+    for _ in range(many):
+        chosen.encode_pictures(PICTURES)
+        chosen.encode_texts(TEXTS)
+    pictures, texts = chosen.encode_pictures(PICTURES), chosen.encode_texts(TEXTS)
+    assert sorted(re.findall("open_clip's [a-z]+ tower", caplog.text)) == [
+        "open_clip's image tower",
+        "open_clip's text tower",
+    ]
+    np.testing.assert_allclose(pictures, network.encode_pictures(PICTURES), atol=ATOL)
+    np.testing.assert_allclose(texts, network.encode_texts(TEXTS), atol=ATOL)
 
 
 def test_two_loads_give_the_same_vectors(model: Path, network: OpenClipNetwork) -> None:

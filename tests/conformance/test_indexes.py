@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from encoders.space import Vectors
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
-from indexer.ann.index_entry import SearchSettings
+from indexer.ann.index_entry import IndexEntry, SearchSettings
+from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
 from tests.indexer.stored_items import clustered_vectors, random_vectors
 
@@ -57,6 +59,14 @@ ENGINES = {
     "fast scan without lists": faiss_of("PQ6x4fs,RFlat", EVERYTHING, 24),
     "rotated": faiss_of("OPQ4,IVF8,PQ4x4fs,RFlat", EVERYTHING, 24),
     "graph": faiss_of("HNSW16", SearchSettings(ef_search=NUM_ROWS)),
+    # The vectors are float16 values, so this quantiser loses nothing.
+    "half precision": faiss_of("SQfp16", SearchSettings(), 24),
+    # Lists store what is left after their centre, which is rounded: hence the refinement.
+    "half precision in lists, refined": faiss_of("IVF8,SQfp16,RFlat", EVERYTHING, 24),
+    "eight bits, refined": faiss_of("SQ8,RFlat", EVERYTHING, 24),
+    "graph of eight bits, refined": faiss_of(
+        "HNSW16_SQ8,RFlat", SearchSettings(k_factor=70, ef_search=NUM_ROWS), 24
+    ),
 }
 
 
@@ -106,6 +116,62 @@ def test_every_engine_finds_the_exact_top_k_of_a_selection(
 
 def test_fewer_rows_than_asked_for_are_padded(index: VectorIndex, vectors: Vectors) -> None:
     assert_true_top_k(index, vectors, random_vectors(2, DIM, seed=1), NUM_ROWS + 3, None)
+
+
+def reopened(index: VectorIndex, vectors: Vectors, folder: Path) -> VectorIndex:
+    stored = vectors.astype(np.float16)
+    if not isinstance(index, FaissIndex):
+        np.save(folder / EXACT_FILE, stored)
+        entry = IndexEntry("exact", "numpy", DIM, DIM, NUM_ROWS, exact=True, vectors_file=False)
+        return open_index(folder, entry, "words")
+    index.write(folder / FAISS_FILE)
+    np.save(folder / VECTORS_FILE, stored)
+    entry = IndexEntry(
+        engine="faiss",
+        factory="made by hand",
+        dim=DIM,
+        padded_dim=index.index.d,
+        num_rows=NUM_ROWS,
+        exact=index.exact,
+        vectors_file=not index.keeps_vectors,
+        search=index.settings,
+    )
+    return open_index(folder, entry, "words")
+
+
+def test_every_engine_answers_the_same_after_it_was_written_and_opened(
+    index: VectorIndex, vectors: Vectors, tmp_path: Path
+) -> None:
+    opened = reopened(index, vectors, tmp_path)
+    queries = random_vectors(4, DIM, seed=5)
+    assert (opened.space_id, opened.dim, opened.num_rows) == ("words", DIM, NUM_ROWS)
+    assert opened.exact == index.exact
+    assert_true_top_k(opened, vectors, queries, 10, None)
+    assert_true_top_k(opened, vectors, queries, 10, np.arange(NUM_ROWS) % 3 == 0)
+    np.testing.assert_array_equal(opened.vectors(np.arange(5)), vectors[:5])
+    if isinstance(opened, FaissIndex):
+        # FAISS itself would end the process here.
+        with pytest.raises(ValueError, match="opened from a file"):
+            opened.add(np.array([NUM_ROWS]), random_vectors(1, DIM))
+        assert opened.num_rows == NUM_ROWS
+
+
+@pytest.mark.parametrize("engine", ["exact", "faiss"])
+def test_an_empty_index_answers_that_it_found_nothing(engine: str) -> None:
+    index: VectorIndex = ExactIndex("words", DIM)
+    if engine == "faiss":
+        raw = load_faiss().IndexFlatIP(DIM)
+        index = FaissIndex("words", DIM, raw)
+    found = index.search(random_vectors(2, DIM), 3)
+    assert found.rows.tolist() == [[-1] * 3] * 2
+    assert np.isneginf(found.scores).all()
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_every_engine_finds_all_of_many_equal_vectors(engine: str) -> None:
+    twelve_times = np.tile(random_vectors(60, DIM).astype(np.float16).astype(np.float32), (12, 1))
+    index = ENGINES[engine](twelve_times)
+    assert_true_top_k(index, twelve_times, twelve_times[:3], 12, None)
 
 
 def test_every_engine_gives_its_vectors_back(index: VectorIndex, vectors: Vectors) -> None:

@@ -37,7 +37,7 @@ class RunBudget:
     memory_bytes: int = 1_000_000_000
     """Memory that one run may need beyond weights."""
 
-    seconds: float = 2.0
+    seconds: float = 1.0
     """A size whose run would end later is not tried."""
 
 

@@ -2,7 +2,9 @@
 
 A background thread plans files, asks the sandbox for their content and hands over pieces in file
 order through a bounded queue, so that the models never wait for a decoder and memory stays flat:
-what is decoded but not yet encoded never exceeds the look-ahead plus the queue.
+what is decoded but not yet encoded never exceeds the look-ahead plus the queue, which is bounded in
+bytes: a batch of short sounds has to fit while the one before is encoded, ten minutes of them need
+not.
 
     files -> plan -> [look-ahead of running decodes] -> queue -> encode
 """
@@ -17,9 +19,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 from typing import Any
 
+from encoders.media.content import Picture, Sound
 from encoders.media.rejection import MediaRejected
 from encoders.media.sandbox import DecodeSandbox
-from indexer.jobs import Job, Message, Sealed, Settled, failed_outcome, planned_or_settled
+from indexer.jobs import (
+    Job,
+    Message,
+    Piece,
+    Sealed,
+    Settled,
+    SpeechPiece,
+    failed_outcome,
+    planned_or_settled,
+)
 from indexer.pieces import Convert, OpenRecognizer, PieceMaker
 from indexer.plan import Planner
 from indexer.walk import FoundFile
@@ -27,7 +39,14 @@ from indexer.walk import FoundFile
 LOOK_AHEAD = 16
 """Decodes under way at once; more than the workers, so that none of them ever waits for work."""
 
-QUEUE_LENGTH = 16
+QUEUE_LENGTH = 512
+"""Messages; what bounds memory is `MAX_QUEUED_BYTES`."""
+
+MAX_QUEUED_BYTES = 64_000_000
+"""Decoded content that waits to be encoded: 100 sounds of 10 s, or 20 pictures of 1024 px. A single
+piece may be larger.
+"""
+
 STOP_CHECK_SECONDS = 0.2
 
 
@@ -57,6 +76,8 @@ class DecodeAhead:
         self._planner = planner
         self._maker = PieceMaker(sandbox, self._result, open_recognizer)
         self._queue: queue.Queue[Message | BaseException | None] = queue.Queue(QUEUE_LENGTH)
+        self._queued_bytes = 0
+        self._room = threading.Condition()
         self._stop = threading.Event()
         self._window: deque[tuple[Job, Future[Any] | None, Convert | None]] = deque()
         self._thread = threading.Thread(target=self._fill, name="decode-ahead", daemon=True)
@@ -71,6 +92,7 @@ class DecodeAhead:
             while (message := self._queue.get()) is not None:
                 if isinstance(message, BaseException):
                     raise message
+                self._make_room(_num_bytes(message))
                 yield message
         finally:
             self._stop.set()
@@ -85,7 +107,21 @@ class DecodeAhead:
             except queue.Empty:
                 return
 
+    def _make_room(self, num_bytes: int) -> None:
+        with self._room:
+            self._queued_bytes -= num_bytes
+            self._room.notify()
+
+    def _take_room(self, num_bytes: int) -> None:
+        with self._room:
+            while self._queued_bytes and self._queued_bytes + num_bytes > MAX_QUEUED_BYTES:
+                if self._stop.is_set():
+                    return
+                self._room.wait(STOP_CHECK_SECONDS)
+            self._queued_bytes += num_bytes
+
     def _put(self, message: Message | BaseException | None) -> None:
+        self._take_room(_num_bytes(message))
         while not self._stop.is_set():
             try:
                 self._queue.put(message, timeout=STOP_CHECK_SECONDS)
@@ -162,3 +198,18 @@ class DecodeAhead:
     def _fail(self, job: Job, error: MediaRejected) -> None:
         job.failed = True
         self._put(Settled(failed_outcome(job.item, error), job=job))
+
+
+def _num_bytes(message: Message | BaseException | None) -> int:
+    """Return about how much memory the decoded content of a message takes."""
+    if isinstance(message, Piece):
+        return sum(map(_content_bytes, message.contents))
+    if isinstance(message, SpeechPiece):
+        return sum(window.sound.samples.nbytes for window in message.windows)
+    return 0
+
+
+def _content_bytes(content: Picture | Sound | str) -> int:
+    if isinstance(content, Picture):
+        return content.pixels.nbytes
+    return len(content) if isinstance(content, str) else content.samples.nbytes

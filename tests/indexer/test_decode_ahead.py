@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from encoders.media.segmentation import window_ranges
 from indexer.catalog.catalog import Catalog
 from indexer.config import load_collection
 from indexer.data_dir import DataDir
-from indexer.decode_ahead import DecodeAhead
+from indexer.decode_ahead import MAX_QUEUED_BYTES, DecodeAhead
 from indexer.jobs import Message, Piece, Sealed, Settled
 from indexer.known_files import KnownFiles
 from indexer.pieces import stretches
@@ -101,6 +103,40 @@ def test_a_run_that_ends_early_waits_for_no_decoder(tmp_path: Path, media: Path)
         list(waiting)
     assert not waiting._thread.is_alive()
     assert sandbox.num_sounds < 20
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline, "nothing more was decoded for 30 s"
+        time.sleep(0.01)
+
+
+def test_a_batch_of_short_sounds_is_decoded_while_nobody_takes_any(
+    tmp_path: Path, media: Path
+) -> None:
+    for number in range(64):
+        write_sound(media / f"{number}.wav", 0.1)
+    sandbox = NoSandbox(10.0, 10.0)
+    found = iter(ahead(tmp_path, sandbox))
+    next(found)
+    until(lambda: sandbox.num_sounds >= 64)
+    assert sum(isinstance(message, Sealed) for message in found) == 64
+
+
+def test_little_of_a_long_sound_waits_to_be_encoded(tmp_path: Path, media: Path) -> None:
+    write_sound(media / "long.wav", 0.1)
+    sandbox = NoSandbox(36_000.0, 36_000.0)
+    waiting = ahead(tmp_path, sandbox)
+    found = iter(waiting)
+    next(found)
+    until(lambda: waiting._queued_bytes > 0.8 * MAX_QUEUED_BYTES)
+    time.sleep(0.3)
+    assert waiting._queued_bytes <= MAX_QUEUED_BYTES
+    # A minute takes 7 MB, windows that overlap counted twice; 16 more are asked for.
+    assert sandbox.num_sounds <= 30
+    assert isinstance(list(found)[-1], Sealed)
+    assert waiting._queued_bytes == 0
 
 
 @pytest.mark.parametrize("held_seconds", [3.0, 95.0, 140.0, 148.0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from encoders.adapters.file import AdapterRecord, read_record
+from encoders.adapters.file import read_record
 from encoders.clap.settings import clap_facts
 from encoders.clip.folder import open_clip_dim
 from encoders.config import (
@@ -106,14 +106,10 @@ def adapter_folder(name: str, models: ModelFolder) -> Path:
     return models.root / ADAPTERS_FOLDER / name
 
 
-def adapters(models: ModelFolder) -> dict[str, AdapterRecord]:
-    """Return the records of all adapters by name.
-
-    Raises:
-        ModelCorrupt: a record cannot be read.
-    """
+def adapter_folders(models: ModelFolder) -> dict[str, Path]:
+    """Return the folders of all adapters by name."""
     folders = (models.root / ADAPTERS_FOLDER).glob("[!.]*/")
-    return {folder.name: read_record(folder) for folder in sorted(folders)}
+    return {folder.name: folder for folder in sorted(folders)}
 
 
 def checkpoint_dim(checkpoint: Checkpoint) -> int | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from encoders.errors import KindredError
 from search_api.cli import output
 from search_api.cli.figures import (
     NOT_MEASURED,
@@ -24,8 +26,18 @@ if TYPE_CHECKING:
     from encoders.models.folder import ModelFolder, ModelStatus
     from encoders.models.hub_table import HubModel
 
+EntryT = TypeVar("EntryT")
+
 MAX_LISTED_LANGUAGES = 5
 """More are counted; ``--json`` names them all."""
+
+
+class ListProblem(NamedTuple):
+    """A model that is there and cannot be listed."""
+
+    name: str
+    code: str
+    message: str
 
 
 @click.command("list")
@@ -36,41 +48,75 @@ def list_models(as_json: bool) -> int:
     First those of the starter, those that were pulled and the adapters, then a choice from the hub.
     Speed is what one core takes in per second, measured by `kindred models check`.
     """
+    from encoders.adapters.file import read_record
     from encoders.models.folder import ModelFolder
     from encoders.models.hub_table import HUB_MODELS
-    from encoders.models.lookup import adapters
+    from encoders.models.lookup import adapter_folders
 
     folder = ModelFolder.from_environment()
-    listed = folder.installed()
     checkpoints = list(folder.checkpoints.all())
-    fitted = adapters(folder)
     pulled = {f"{each.record.family}:{each.record.source}" for each in checkpoints}
+    problems: list[ListProblem] = []
+    models = _readable(
+        folder.installed(),
+        lambda each: each.description.name,
+        lambda each: _status_json(each, folder) if as_json else _status_row(each, folder),
+        problems,
+    )
+    taken = _readable(
+        checkpoints,
+        lambda each: f"{each.record.family}:{each.record.source}",
+        lambda each: _checkpoint_json(each, folder) if as_json else _checkpoint_row(each, folder),
+        problems,
+    )
+    make_adapter = _adapter_json if as_json else _adapter_row
+    fitted = _readable(
+        adapter_folders(folder).items(),
+        lambda each: f"adapter:{each[0]}",
+        lambda each: make_adapter(each[0], read_record(each[1]), folder),
+        problems,
+    )
     if as_json:
         output.print_json(
             {
                 "models_dir": str(folder.root),
-                "models": [_status_json(entry, folder) for entry in listed],
-                "checkpoints": [_checkpoint_json(each, folder) for each in checkpoints],
-                "adapters": [_adapter_json(name, fitted[name], folder) for name in fitted],
+                "models": models,
+                "checkpoints": taken,
+                "adapters": fitted,
                 "hub": [_hub_json(model, model.name in pulled) for model in HUB_MODELS],
+                "problems": [each._asdict() for each in problems],
             }
         )
         return 0
     shown = output.table(
         "model", "here", "takes", "dim", "MB", "licence", "languages", "speed", "recall", "from"
     )
-    for entry in listed:
-        shown.add_row(*_status_row(entry, folder))
-    for each in checkpoints:
-        shown.add_row(*_checkpoint_row(each, folder))
-    for name, record in fitted.items():
-        shown.add_row(*_adapter_row(name, record, folder))
+    for row in [*models, *taken, *fitted]:
+        shown.add_row(*row)
     output.console().print(shown)
     output.console().print(_offered([model for model in HUB_MODELS if model.name not in pulled]))
+    for problem in problems:
+        click.echo(f"{problem.name} cannot be read: {problem.message}", err=True)
     click.echo(f"model folder: {folder.root}")
     click.echo("speed: of one core; ~ on another machine. `kindred models check` measures it here.")
     click.echo("`kindred models pull NAME` fetches any of them, and every other model of a family.")
     return 0
+
+
+def _readable(
+    entries: Iterable[EntryT],
+    name_of: Callable[[EntryT], str],
+    make: Callable[[EntryT], Any],
+    problems: list[ListProblem],
+) -> list[Any]:
+    """Return what ``make`` gives of each entry; one that cannot be read is named and left out."""
+    made = []
+    for entry in entries:
+        try:
+            made.append(make(entry))
+        except KindredError as error:
+            problems.append(ListProblem(name_of(entry), error.code, error.message))
+    return made
 
 
 def _offered(models: list[HubModel]) -> Table:

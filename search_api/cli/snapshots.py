@@ -58,7 +58,8 @@ def rollback(snapshot_id: str | None, collection: str, as_json: bool) -> int:
         output.print_json({"snapshot": manifest.snapshot_id, "delta": delta})
     else:
         click.echo(
-            f"snapshot {manifest.snapshot_id} of {manifest.created} is live again; {delta} items "
-            "written since are searched beside it. The next ingest or reindex publishes a new one"
+            f"snapshot {manifest.snapshot_id} of {manifest.created} is live again; what was "
+            f"written since is searched beside it (items: {delta}). The next ingest or reindex "
+            "publishes a new one"
         )
     return 0

@@ -103,3 +103,22 @@ def test_an_adapter_is_listed_with_its_recall_before_and_after(
     shown = row(table(capsys), "adapter:ours")
     assert "1200 pictures/s on cuda:0" in shown
     assert "R@10 0.500 (without 0.300)" in shown
+
+
+def test_an_adapter_that_cannot_be_read_is_named_and_the_rest_listed(
+    folder: ModelFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(folder.root / "adapters" / "old")
+    record = folder.root / "adapters" / "old" / "adapter.json"
+    fields = json.loads(record.read_text())
+    record.write_text(json.dumps({**fields, "format_version": 1}))
+    answer = listed(capsys)
+    assert answer["adapters"] == []
+    assert {model["name"] for model in answer["models"]} >= {"minilm", "yamnet"}
+    (problem,) = answer["problems"]
+    assert (problem["name"], problem["code"]) == ("adapter:old", "model_corrupt")
+    assert run(["models", "list"]) == 0
+    shown = capsys.readouterr()
+    assert "adapter:old cannot be read: " in shown.err
+    assert "format_version is 1" in shown.err
+    assert row(shown.out, "yamnet")

@@ -21,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from benchmarks.corpora import CaptionedFile, captioned_pictures, captioned_sounds
 from benchmarks.metrics import Interval
@@ -111,10 +112,38 @@ def measure(
     return measurements
 
 
+def mean_rows(measurements: Sequence[Measurement]) -> list[dict[str, str]]:
+    """Return the lines of a table of means over the splits, with the range of the gains."""
+    rows = []
+    for question, apart_by in dict.fromkeys(
+        (each.question, each.apart_by) for each in measurements
+    ):
+        some = [
+            each for each in measurements if (each.question, each.apart_by) == (question, apart_by)
+        ]
+        before = fmean(_with_base(each.found)[0].mean for each in some)
+        after = fmean(each.found.after.mean for each in some)
+        gains = [each.relative_gain for each in some]
+        rows.append(
+            {
+                "question": question,
+                "halves apart by": apart_by,
+                "splits": str(len(some)),
+                "R@10 concepts": f"{before:.3f}",
+                "R@10 adapter": f"{after:.3f}",
+                "relative": f"{after / before - 1:+.0%}",
+                "range": f"{min(gains):+.0%} to {max(gains):+.0%}",
+            }
+        )
+    return rows
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the JSON."""
     parser = argparse.ArgumentParser(prog="benchmarks.adapter", description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="one split each")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one split each"
+    )
     parser.add_argument("--threads", type=int, default=1, help="for the networks")
     parser.add_argument("--json", type=Path, default=Path("benchmark-results/adapter.json"))
     options = parser.parse_args(arguments)
@@ -137,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     write_json(options.json, report)
     print(table([each.as_row() for each in measurements]))
+    print("\nmeans over the splits")
+    print(table(mean_rows(measurements)))
     print(f"\nwritten to {options.json}")
     return 0
 

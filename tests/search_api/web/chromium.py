@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,22 @@ ARGUMENTS = [
 ]
 
 
+PR_CAPBSET_DROP = 24
+CAP_SYS_NICE = 23
+
+
+def _forbid_real_time_threads() -> None:
+    """Take from this thread's child processes the right to run before everybody else.
+
+    Started as root, Chromium runs its audio threads under ``SCHED_RR``. Two of them that catch up
+    with a clock that stood still keep two cores to themselves, and no timeout of a test comes to
+    run. Whoever is not root lacks the right already, and the call changes nothing (capabilities(7),
+    prctl(2)).
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_SYS_NICE)
+
+
 def chromium_path() -> Path | None:
     """Return the program named by ``KINDRED_CHROMIUM``, or the first one installed."""
     named = os.environ.get(CHROMIUM_VARIABLE)
@@ -53,6 +71,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") or os.environ.get(REQUIRE_VARIABLE):
             pytest.fail(reason)
         pytest.skip(reason)
+    _forbid_real_time_threads()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

@@ -69,7 +69,7 @@ class CatalogEmbeddingStore:
         """Yield the segments of live items; see `EmbeddingStore.blocks`."""
         statement = (
             select(
-                segments.c.item_key,
+                item_channels.c.item_key,
                 segments.c.segment_id,
                 segments.c.start_seconds,
                 segments.c.stop_seconds,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,16 @@ class PlannedItem:
     changed: bool = True
     """Something about the item differs from what is stored."""
 
+    adds_encodings: bool = False
+    """All that differs is that some channels have vectors of other encoders only."""
+
     def write(self, encoded: tuple[ChannelVectors, ...] = ()) -> ItemWrite:
         """Return the catalog write that carries out this plan."""
         return ItemWrite(
-            item=self.item, channels=self.reused + encoded, kept_channels=self.kept_channels
+            item=self.item,
+            channels=self.reused + encoded,
+            kept_channels=self.kept_channels,
+            adds_encodings=self.adds_encodings,
         )
 
 
@@ -254,13 +260,19 @@ class Planner:
                 reused.append(replace(twin, channel=task.channel))
         if reused and item.medium != "text" and item.content_sha256 not in self._known.by_content:
             item = self._measured(item)
-        changed = (
-            before is None
-            or bool(tasks or reused)
-            or kept != frozenset(stored)
-            or _differs(item, before.item)
+        as_before = (
+            before is not None
+            and frozenset(task.channel for task in wanted) == frozenset(stored)
+            and not _differs(item, before.item)
         )
-        return PlannedItem(item, tuple(tasks), tuple(reused), kept, moved, changed)
+        missing = [task for task in wanted if task.channel not in kept]
+        adds_encodings = (
+            as_before
+            and bool(missing)
+            and all(_is_encoded_by_another(task, stored[task.channel]) for task in missing)
+        )
+        changed = bool(missing) or not as_before
+        return PlannedItem(item, tuple(tasks), tuple(reused), kept, moved, changed, adds_encodings)
 
     def _measured(self, item: ItemRecord) -> ItemRecord:
         """Return an item with the length and size of equal content stored since the run began."""
@@ -288,13 +300,20 @@ def _source_sha256(content: str, fields_text: str | None, transcript: Path | Non
         raise MediaRejected(error.reason, f"{transcript.name}: {error.message}") from error
 
 
-def _is_stored(task: ChannelTask, stored: Mapping[str, ChannelState]) -> bool:
-    state = stored.get(task.channel)
-    return state is not None and (
-        state.encoder_id,
-        state.segmentation_id,
-        state.source_sha256,
-    ) == (task.identity.encoder_id, task.segmentation_id, task.source_sha256)
+def _is_stored(task: ChannelTask, stored: Mapping[str, Sequence[ChannelState]]) -> bool:
+    wanted = (task.identity.encoder_id, task.segmentation_id, task.source_sha256)
+    return any(
+        (state.encoder_id, state.segmentation_id, state.source_sha256) == wanted
+        for state in stored.get(task.channel, ())
+    )
+
+
+def _is_encoded_by_another(task: ChannelTask, states: Sequence[ChannelState]) -> bool:
+    """Tell whether only other encoders' vectors of what a task encodes are there."""
+    return all(
+        state.encoder_id != task.identity.encoder_id and state.source_sha256 == task.source_sha256
+        for state in states
+    )
 
 
 def _differs(item: ItemRecord, stored: ItemRecord) -> bool:

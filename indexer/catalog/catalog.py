@@ -7,7 +7,7 @@ Several threads and processes may use it at the same time; writers wait for each
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Engine, delete, insert, update
 
 from encoders.media.content import Medium, Transcript
-from indexer.catalog import reading, writing
+from indexer.catalog import encodings, reading, writing
 from indexer.catalog.database import (
     CatalogError,
     open_engine,
@@ -109,7 +109,8 @@ class Catalog:
             run_id: the run they belong to.
 
         Returns:
-            The collection's ``change_seq`` after this write. Outcomes alone do not change it.
+            The collection's ``change_seq`` after this write. Outcomes, and vectors of further
+            encoders, do not change it.
 
         Raises:
             CatalogError: the collection is not registered.
@@ -119,14 +120,21 @@ class Catalog:
         if len(set(item_ids)) != len(item_ids):
             twice = sorted({item_id for item_id in item_ids if item_ids.count(item_id) > 1})
             raise ValueError(f"items given twice in one write: {', '.join(twice)}")
+        encodings.require_finite(writes)
+        added = [write for write in writes if write.adds_encodings]
+        changed = [write for write in writes if not write.adds_encodings]
         with write_transaction(self._engine) as connection:
-            if writes:
+            if changed:
                 change_seq = writing.next_change_seq(connection, collection)
-                records = [write.item for write in writes]
+                records = [write.item for write in changed]
                 keys = writing.upsert_items(connection, collection, records, change_seq)
-                writing.replace_channels(connection, writes, keys)
+                encodings.replace_channels(connection, changed, keys)
             else:
                 change_seq = reading.change_seq(connection, collection)
+            if added:
+                item_ids = [write.item.item_id for write in added]
+                keys = writing.live_item_keys(connection, collection, item_ids)
+                encodings.add_encodings(connection, added, keys)
             writing.record_outcomes(connection, collection, outcomes, run_id)
             return change_seq
 
@@ -143,6 +151,15 @@ class Catalog:
                 change_seq = writing.next_change_seq(connection, collection)
                 writing.mark_deleted(connection, list(keys.values()), change_seq)
         return [item_id for item_id in wanted if item_id in keys]
+
+    def forget_encoders(self, collection: str, encoder_ids: Collection[str]) -> int:
+        """Remove the vectors that some encoders made, and return of how many items' channels.
+
+        Items stay as they are: where no other encoder has been at a channel, it is as if nothing
+        had been encoded yet.
+        """
+        with write_transaction(self._engine) as connection:
+            return encodings.forget_encoders(connection, collection, encoder_ids)
 
     def item(self, collection: str, item_id: str) -> ItemRecord | None:
         """Return an item, ``None`` if it is unknown or deleted."""

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from encoders.errors import KindredError
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0005"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 
 BUSY_TIMEOUT_MS = 60_000

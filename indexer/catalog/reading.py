@@ -126,7 +126,10 @@ def known_items(connection: Connection, collection: str) -> Iterator[KnownItem]:
     )
     for _, group in groupby(connection.execute(statement), key=lambda row: row[0]):
         rows = list(group)
-        channels = {row[_END]: ChannelState(*row[_END + 1 :]) for row in rows if row[_END]}
+        channels: dict[str, list[ChannelState]] = {}
+        for row in rows:
+            if row[_END]:
+                channels.setdefault(row[_END], []).append(ChannelState(*row[_END + 1 :]))
         yield KnownItem(item_record(rows[0]), channels)
 
 
@@ -158,7 +161,7 @@ def reusable(
         select(
             segments.c.start_seconds, segments.c.stop_seconds, segments.c.text, segments.c.vector
         )
-        .where(segments.c.item_key == held.item_key, segments.c.channel == held.channel)
+        .where(segments.c.item_channel_key == held.item_channel_key)
         .order_by(segments.c.ordinal)
     ).all()
     vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f2")
@@ -170,34 +173,35 @@ def reusable(
         source_sha256=source_sha256,
         segments=tuple(Segment(*row[:3]) for row in rows),
         vectors=vectors.reshape(len(rows), held.dim).astype(np.float32),
-        transcript=_transcript_of(connection, held.item_key, held.channel),
+        transcript=_transcript_of(connection, held.item_channel_key),
     )
 
 
 def transcript(connection: Connection, collection: str, item_id: str) -> Transcript | None:
     """Return what is said in an item; ``None`` where nobody listened or it is not there.
 
-    Of several channels of speech the first by name counts.
+    Of several channels of speech the first by name counts, and there what was heard last.
     """
     statement = (
-        select(transcripts.c.item_key, transcripts.c.channel)
-        .join_from(items, transcripts, items.c.item_key == transcripts.c.item_key)
+        select(transcripts.c.item_channel_key)
+        .join_from(items, item_channels)
+        .join(transcripts)
         .where(
             items.c.collection == collection,
             items.c.item_id == item_id,
             items.c.deleted.is_(False),
         )
-        .order_by(transcripts.c.channel)
+        .order_by(item_channels.c.channel, item_channels.c.item_channel_key.desc())
         .limit(1)
     )
-    held = connection.execute(statement).one_or_none()
-    return None if held is None else _transcript_of(connection, held.item_key, held.channel)
+    held = connection.scalar(statement)
+    return None if held is None else _transcript_of(connection, held)
 
 
-def _transcript_of(connection: Connection, item_key: int, channel: str) -> Transcript | None:
+def _transcript_of(connection: Connection, item_channel_key: int) -> Transcript | None:
     statement = select(
         transcripts.c.utterances_json, transcripts.c.language, transcripts.c.origin
-    ).where(transcripts.c.item_key == item_key, transcripts.c.channel == channel)
+    ).where(transcripts.c.item_channel_key == item_channel_key)
     row = connection.execute(statement).one_or_none()
     if row is None:
         return None
@@ -243,9 +247,15 @@ def counts(connection: Connection, collection: str) -> Counts:
     """Count live items, their segments and the failures of a collection."""
     live = (items.c.collection == collection) & items.c.deleted.is_(False)
     num_items = connection.scalar(select(func.count()).select_from(items).where(live))
-    num_segments = connection.scalar(
-        select(func.sum(item_channels.c.num_segments)).join_from(items, item_channels).where(live)
+    # Once for each channel, however many encoders were there.
+    by_channel = (
+        select(func.max(item_channels.c.num_segments).label("num_segments"))
+        .join_from(items, item_channels)
+        .where(live)
+        .group_by(item_channels.c.item_key, item_channels.c.channel)
+        .subquery()
     )
+    num_segments = connection.scalar(select(func.sum(by_channel.c.num_segments)))
     num_failed = connection.scalar(
         select(func.count())
         .select_from(outcomes)
@@ -274,10 +284,7 @@ def integrity_problem(connection: Connection) -> str | None:
             return f"{row[0]} row {row[1]} refers to a missing row of {row[2]}"
     counted = (
         select(func.count())
-        .where(
-            segments.c.item_key == item_channels.c.item_key,
-            segments.c.channel == item_channels.c.channel,
-        )
+        .where(segments.c.item_channel_key == item_channels.c.item_channel_key)
         .scalar_subquery()
     )
     torn = connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -90,10 +90,17 @@ class ItemWrite:
     item: ItemRecord
 
     channels: tuple[ChannelVectors, ...] = ()
-    """Replace what the item had in these channels."""
+    """Replace what the item had in these channels; what another encoder made of the same source
+    stays beside it.
+    """
 
     kept_channels: frozenset[str] = frozenset()
     """Channels whose rows stay as they are; rows of all others are removed."""
+
+    adds_encodings: bool = False
+    """Nothing but vectors of further encoders: the item is not changed, so nobody who serves from
+    other encoders takes it for a new one.
+    """
 
     def __post_init__(self) -> None:
         names = [vectors.channel for vectors in self.channels]
@@ -122,7 +129,8 @@ class KnownItem:
     """A live item and the state of its channels."""
 
     item: ItemRecord
-    channels: Mapping[str, ChannelState]
+    channels: Mapping[str, Sequence[ChannelState]]
+    """By name; one state for each encoder whose vectors are there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
 collections ──< items ──< item_channels ──< segments        outcomes, runs: by collection
                                         ──  transcripts
 ```
+A channel of an item may be there once for each encoder: while a new model is brought in, the old
+one's vectors still serve. Whoever reads vectors says which encoder's.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -86,54 +87,54 @@ items = Table(
 item_channels = Table(
     "item_channels",
     metadata,
-    Column(
-        "item_key", RowNumber, ForeignKey("items.item_key", ondelete="CASCADE"), primary_key=True
-    ),
-    Column("channel", String(64), primary_key=True),
+    Column("item_channel_key", RowNumber, primary_key=True, autoincrement=True),
+    Column("item_key", RowNumber, ForeignKey("items.item_key", ondelete="CASCADE"), nullable=False),
+    Column("channel", String(64), nullable=False),
     Column("encoder_id", String(128), nullable=False),
     Column("space_id", String(128), nullable=False),
     Column("segmentation_id", String(128), nullable=False),
     Column("source_sha256", String(64), nullable=False),
     Column("dim", Integer, nullable=False),
     Column("num_segments", Integer, nullable=False),
+    Index("uq_item_channels_encoder", "item_key", "channel", "encoder_id", unique=True),
     Index("ix_item_channels_reuse", "source_sha256", "segmentation_id", "encoder_id"),
+    sqlite_autoincrement=True,
 )
 
 segments = Table(
     "segments",
     metadata,
     Column("segment_id", RowNumber, primary_key=True, autoincrement=True),
-    Column("item_key", RowNumber, nullable=False),
-    Column("channel", String(64), nullable=False),
+    Column(
+        "item_channel_key",
+        RowNumber,
+        ForeignKey("item_channels.item_channel_key", ondelete="CASCADE"),
+        nullable=False,
+    ),
     Column("ordinal", Integer, nullable=False),
     Column("start_seconds", Float(53)),
     Column("stop_seconds", Float(53)),
     Column("text", Text),
     # dim float16 values, little-endian.
     Column("vector", LargeBinary, nullable=False),
-    ForeignKeyConstraint(
-        ["item_key", "channel"],
-        ["item_channels.item_key", "item_channels.channel"],
-        ondelete="CASCADE",
-    ),
-    Index("uq_segments_place", "item_key", "channel", "ordinal", unique=True),
+    Index("uq_segments_place", "item_channel_key", "ordinal", unique=True),
     sqlite_autoincrement=True,
 )
 
 transcripts = Table(
     "transcripts",
     metadata,
-    Column("item_key", RowNumber, primary_key=True),
-    Column("channel", String(64), primary_key=True),
+    Column(
+        "item_channel_key",
+        RowNumber,
+        ForeignKey("item_channels.item_channel_key", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("language", String(16)),
     Column("origin", String(16), nullable=False),
     # A list of utterances with their words, times in seconds.
     Column("utterances_json", Text, nullable=False),
-    ForeignKeyConstraint(
-        ["item_key", "channel"],
-        ["item_channels.item_key", "item_channels.channel"],
-        ondelete="CASCADE",
-    ),
 )
 
 outcomes = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, distinct, func, select
 
 from indexer.catalog import reading
 from indexer.catalog.reading import ITEM_COLUMNS, ROWS_PER_FETCH, item_record
@@ -38,7 +38,7 @@ class ChannelCoverage:
     """Segments of these items."""
 
     other_items: int
-    """Live items whose vectors come from another one, for instance an older model."""
+    """Live items with vectors of other encoders only, for instance of an older model."""
 
 
 class CatalogState:
@@ -75,11 +75,12 @@ class CatalogState:
 
     def coverage(self, collection: str, channel: str, encoder_id: str) -> ChannelCoverage:
         """Count the live items of a channel by whether ``encoder_id`` made their vectors."""
+        is_current = item_channels.c.encoder_id == encoder_id
         statement = (
             select(
-                item_channels.c.encoder_id,
-                func.count(),
-                func.sum(item_channels.c.num_segments),
+                func.count(distinct(item_channels.c.item_key)),
+                func.count().filter(is_current),
+                func.sum(item_channels.c.num_segments).filter(is_current),
             )
             .join_from(items, item_channels)
             .where(
@@ -87,12 +88,8 @@ class CatalogState:
                 items.c.deleted.is_(False),
                 item_channels.c.channel == channel,
             )
-            .group_by(item_channels.c.encoder_id)
         )
-        current_items, current_segments, other_items = 0, 0, 0
-        for found_id, num_items, num_segments in self._connection.execute(statement):
-            if found_id == encoder_id:
-                current_items, current_segments = int(num_items), int(num_segments)
-            else:
-                other_items += int(num_items)
-        return ChannelCoverage(current_items, current_segments, other_items)
+        num_items, current_items, current_segments = self._connection.execute(statement).one()
+        return ChannelCoverage(
+            int(current_items), int(current_segments or 0), int(num_items - current_items)
+        )

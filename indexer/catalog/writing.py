@@ -8,21 +8,17 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
-import numpy as np
-from sqlalchemy import Connection, Table, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from encoders.media.content import Transcript
 from indexer.catalog.database import CatalogError
-from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite, Outcome
+from indexer.catalog.records import ItemRecord, Outcome
 from indexer.catalog.schema import (
     collections,
     item_channels,
     items,
     outcomes,
-    segments,
-    transcripts,
 )
 
 _T = TypeVar("_T")
@@ -119,83 +115,6 @@ def _item_row(collection: str, record: ItemRecord, change_seq: int, now: str) ->
         "change_seq": change_seq,
         "created_at": now,
         "updated_at": now,
-    }
-
-
-def replace_channels(
-    connection: Connection, writes: Sequence[ItemWrite], keys: Mapping[str, int]
-) -> None:
-    """Leave each item with its kept channels and the given ones, and nothing else."""
-    keys_by_kept: dict[frozenset[str], list[int]] = {}
-    for write in writes:
-        keys_by_kept.setdefault(write.kept_channels, []).append(keys[write.item.item_id])
-    for kept, item_keys in keys_by_kept.items():
-        for some in in_chunks(item_keys):
-            # Segments go with their channel: ON DELETE CASCADE.
-            statement = delete(item_channels).where(item_channels.c.item_key.in_(some))
-            if kept:
-                statement = statement.where(item_channels.c.channel.not_in(sorted(kept)))
-            connection.execute(statement)
-    channel_rows: list[dict[str, object]] = []
-    segment_rows: list[dict[str, object]] = []
-    transcript_rows: list[dict[str, object]] = []
-    for write in writes:
-        item_key = keys[write.item.item_id]
-        for vectors in write.channels:
-            channel_rows.append(_channel_row(item_key, vectors))
-            segment_rows.extend(_segment_rows(item_key, write.item.item_id, vectors))
-            if vectors.transcript is not None:
-                transcript_rows.append(_transcript_row(item_key, vectors, vectors.transcript))
-    if channel_rows:
-        connection.execute(insert(item_channels), channel_rows)
-    if segment_rows:
-        connection.execute(insert(segments), segment_rows)
-    if transcript_rows:
-        connection.execute(insert(transcripts), transcript_rows)
-
-
-def _channel_row(item_key: int, vectors: ChannelVectors) -> dict[str, object]:
-    return {
-        "item_key": item_key,
-        "channel": vectors.channel,
-        "encoder_id": vectors.encoder_id,
-        "space_id": vectors.space_id,
-        "segmentation_id": vectors.segmentation_id,
-        "source_sha256": vectors.source_sha256,
-        "dim": vectors.vectors.shape[1],
-        "num_segments": len(vectors.segments),
-    }
-
-
-def _segment_rows(
-    item_key: int, item_id: str, vectors: ChannelVectors
-) -> Iterator[dict[str, object]]:
-    if not np.isfinite(vectors.vectors).all():
-        raise ValueError(
-            f"item {item_id!r}, channel {vectors.channel!r}: vectors hold NaN or infinity"
-        )
-    stored = np.ascontiguousarray(vectors.vectors, dtype="<f2")
-    for ordinal, segment in enumerate(vectors.segments):
-        yield {
-            "item_key": item_key,
-            "channel": vectors.channel,
-            "ordinal": ordinal,
-            "start_seconds": segment.start_seconds,
-            "stop_seconds": segment.stop_seconds,
-            "text": segment.text,
-            "vector": stored[ordinal].tobytes(),
-        }
-
-
-def _transcript_row(
-    item_key: int, vectors: ChannelVectors, transcript: Transcript
-) -> dict[str, object]:
-    return {
-        "item_key": item_key,
-        "channel": vectors.channel,
-        "language": transcript.language,
-        "origin": transcript.origin,
-        "utterances_json": msgspec.json.encode(transcript.utterances).decode(),
     }
 
 

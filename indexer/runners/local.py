@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -212,8 +213,8 @@ class LocalRunner:
             return
         job.settled = True
         encoded = tuple(_channel_vectors(task, job) for task in job.planned.tasks)
-        write = job.planned.write(encoded)
-        self._writes.append(ItemWrite(job.item, write.channels, write.kept_channels))
+        write = replace(job.planned.write(encoded), item=job.item)
+        self._writes.append(write)
         outcome = Outcome(
             location=job.item.location,
             item_id=job.item.item_id,

@@ -26,9 +26,9 @@ def test_every_file_is_stored_with_its_channels_and_the_counts_add_up(
     assert set(known["picture-0.png"].channels) == {"pictures", "looks", "titles"}
     assert set(known["picture-1.png"].channels) == {"pictures", "looks"}
     assert set(known["long.flac"].channels) == {"sounds", "timbre", "speech"}
-    assert known["long.flac"].channels["sounds"].num_segments == 18
-    assert known["short.wav"].channels["sounds"].num_segments == 1
-    assert known["story.txt"].channels["passages"].num_segments > 1
+    assert known["long.flac"].channels["sounds"][0].num_segments == 18
+    assert known["short.wav"].channels["sounds"][0].num_segments == 1
+    assert known["story.txt"].channels["passages"][0].num_segments > 1
     assert known["long.flac"].item.duration_seconds == pytest.approx(95.0)
     assert (known["picture-1.png"].item.width_px, known["picture-1.png"].item.height_px) == (32, 24)
     assert known["picture-0.png"].item.attributes == {"title": "A picture", "tags": ["noise"]}

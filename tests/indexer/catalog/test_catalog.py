@@ -56,7 +56,8 @@ def test_what_was_written_is_read_back(catalog: Catalog) -> None:
     np.testing.assert_allclose(vectors, write.channels[0].vectors, atol=HALF)
     (known,) = catalog.known_items(COLLECTION)
     assert known.item == item
-    assert known.channels["passages"].num_segments == 3
+    (state,) = known.channels["passages"]
+    assert state.num_segments == 3
     assert catalog.counts(COLLECTION).segments == 3
 
 
@@ -113,7 +114,7 @@ def test_an_item_without_segments_is_known(catalog: Catalog) -> None:
     silent = channel_vectors("passages", random_vectors(0))
     catalog.write(COLLECTION, [ItemWrite(record("silence"), (silent,))])
     (known,) = catalog.known_items(COLLECTION)
-    assert known.channels["passages"].num_segments == 0
+    assert [state.num_segments for state in known.channels["passages"]] == [0]
 
 
 def test_deleted_items_leave_a_mark_without_vectors(catalog: Catalog) -> None:
@@ -244,3 +245,70 @@ def test_integrity_check_finds_missing_segments(catalog: Catalog, tmp_path: Path
     connection.close()
     with pytest.raises(CatalogError, match=r"item 'a'.*3 segments expected, 2 stored"):
         catalog.check_integrity()
+
+
+def second_encoding(item_id: str, num_segments: int = 4, *, source: str | None = None) -> ItemWrite:
+    """Return what a second version of the encoder makes of an item that `write_of` wrote."""
+    vectors = random_vectors(num_segments, seed=77)
+    made = channel_vectors("passages", vectors, version=2, source=source or f"{item_id}-0")
+    return ItemWrite(record(item_id), (made,), adds_encodings=True)
+
+
+def vectors_by_encoder(catalog: Catalog) -> dict[str, int]:
+    found = {}
+    with catalog.state() as state:
+        for version in (1, 2):
+            encoder_id = identities(version)["passages"].encoder_id
+            blocks = state.embeddings.blocks(COLLECTION, "passages", encoder_id, dim=DIM)
+            found[encoder_id] = sum(len(block.vectors) for block in blocks)
+    return found
+
+
+def test_a_second_encoder_stands_beside_the_first_without_changing_the_item(
+    catalog: Catalog,
+) -> None:
+    catalog.write(COLLECTION, [write_of("a"), write_of("b")])
+    before = catalog.item(COLLECTION, "a")
+    assert catalog.write(COLLECTION, [second_encoding("a")]) == 1
+    assert catalog.item(COLLECTION, "a") == before
+    assert vectors_by_encoder(catalog) == {"text-encoder-1": 4, "text-encoder-2": 4}
+    with catalog.state() as state:
+        coverage = state.coverage(COLLECTION, "passages", "text-encoder-2")
+    assert (coverage.current_items, coverage.other_items) == (1, 1)
+    known = {
+        entry.item.item_id: entry.channels["passages"] for entry in catalog.known_items("tiny")
+    }
+    assert [state.encoder_id for state in known["a"]] == ["text-encoder-1", "text-encoder-2"]
+    assert catalog.counts(COLLECTION).segments == 4 + 2
+    catalog.check_integrity()
+
+
+def test_new_content_replaces_what_every_encoder_made_of_the_old(catalog: Catalog) -> None:
+    catalog.write(COLLECTION, [write_of("a")])
+    catalog.write(COLLECTION, [second_encoding("a")])
+    catalog.write(COLLECTION, [write_of("a", 3, seed=5)])
+    assert vectors_by_encoder(catalog) == {"text-encoder-1": 3, "text-encoder-2": 0}
+
+
+def test_encoding_the_same_content_again_leaves_the_other_encoder_alone(catalog: Catalog) -> None:
+    catalog.write(COLLECTION, [write_of("a")])
+    catalog.write(COLLECTION, [second_encoding("a")])
+    catalog.write(COLLECTION, [write_of("a", 3)])
+    assert vectors_by_encoder(catalog) == {"text-encoder-1": 3, "text-encoder-2": 4}
+
+
+def test_vectors_of_content_that_changed_meanwhile_are_left_out(catalog: Catalog) -> None:
+    catalog.write(COLLECTION, [write_of("a", seed=5), write_of("gone")])
+    catalog.delete(COLLECTION, ["gone"])
+    catalog.write(COLLECTION, [second_encoding("a"), second_encoding("gone")])
+    assert vectors_by_encoder(catalog)["text-encoder-2"] == 0
+    assert catalog.item(COLLECTION, "gone") is None
+
+
+def test_an_encoder_can_be_forgotten(catalog: Catalog) -> None:
+    catalog.write(COLLECTION, [write_of("a"), write_of("b")])
+    catalog.write(COLLECTION, [second_encoding("a")])
+    assert catalog.forget_encoders(COLLECTION, {"text-encoder-1"}) == 2
+    assert vectors_by_encoder(catalog) == {"text-encoder-1": 0, "text-encoder-2": 4}
+    assert catalog.item(COLLECTION, "b") is not None
+    catalog.check_integrity()

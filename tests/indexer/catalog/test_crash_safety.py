@@ -40,7 +40,7 @@ from tests.indexer.stored_items import COLLECTION
 with Catalog.open(DataDir(Path(sys.argv[1]))) as catalog:
     catalog.check_integrity()
     for known in catalog.known_items(COLLECTION):
-        print(known.item.item_id, sum(one.num_segments for one in known.channels.values()))
+        print(known.item.item_id, sum(one.num_segments for (one,) in known.channels.values()))
 """
 
 

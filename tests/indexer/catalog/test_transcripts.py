@@ -64,23 +64,6 @@ def test_a_deleted_item_leaves_no_words(catalog: Catalog) -> None:
         assert connection.scalar(text("SELECT count(*) FROM transcripts")) == 0
 
 
-def test_a_catalog_without_transcripts_keeps_its_items_and_takes_words(tmp_path: Path) -> None:
-    data_dir = DataDir(tmp_path / "older")
-    with Catalog.open(data_dir) as older:
-        older.register_collection(tiny_config())
-        older.write(COLLECTION, [write_of("talk"), write_of("text")])
-        known = list(older.known_items(COLLECTION))
-        with write_transaction(older._engine) as connection:
-            connection.execute(text("DROP TABLE transcripts"))
-            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    with Catalog.open(data_dir) as catalog:
-        catalog.check_integrity()
-        assert list(catalog.known_items(COLLECTION)) == known
-        assert catalog.transcript(COLLECTION, "talk") is None
-        catalog.write(COLLECTION, [spoken("talk")])
-        assert catalog.transcript(COLLECTION, "talk") == SAID
-
-
 def test_vectors_are_reused_together_with_what_was_heard(catalog: Catalog) -> None:
     write = spoken("talk")
     catalog.write(COLLECTION, [write])

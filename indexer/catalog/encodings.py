@@ -1,0 +1,173 @@
+"""What encoders made of items: writing and removing the rows of `item_channels` and below."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from encoders.media.content import Transcript
+from indexer.catalog.records import ChannelVectors, ItemWrite
+from indexer.catalog.schema import item_channels, items, segments, transcripts
+from indexer.catalog.writing import in_chunks
+
+
+def replace_channels(
+    connection: Connection, writes: Sequence[ItemWrite], keys: Mapping[str, int]
+) -> None:
+    """Leave each item with its kept channels and the given ones, and nothing else.
+
+    In a channel that is given, what another encoder made of the same source stays.
+    """
+    keys_by_names: dict[frozenset[str], list[int]] = {}
+    for write in writes:
+        names = write.kept_channels.union(vectors.channel for vectors in write.channels)
+        keys_by_names.setdefault(names, []).append(keys[write.item.item_id])
+    for names, item_keys in keys_by_names.items():
+        for some in in_chunks(item_keys):
+            # Segments go with their channel: ON DELETE CASCADE.
+            statement = delete(item_channels).where(item_channels.c.item_key.in_(some))
+            if names:
+                statement = statement.where(item_channels.c.channel.not_in(sorted(names)))
+            connection.execute(statement)
+    _insert_channels(
+        connection,
+        [(keys[write.item.item_id], vectors) for write in writes for vectors in write.channels],
+    )
+
+
+def add_encodings(
+    connection: Connection, writes: Sequence[ItemWrite], keys: Mapping[str, int]
+) -> None:
+    """Put vectors of further encoders beside those that items have.
+
+    Vectors of a source that the item has no longer are left out: it changed while they were made.
+    """
+    given = [
+        (keys[write.item.item_id], vectors)
+        for write in writes
+        if write.item.item_id in keys
+        for vectors in write.channels
+    ]
+    sources: set[tuple[int, str, str]] = set()
+    for some in in_chunks(sorted({item_key for item_key, _ in given})):
+        statement = select(
+            item_channels.c.item_key, item_channels.c.channel, item_channels.c.source_sha256
+        ).where(item_channels.c.item_key.in_(some))
+        sources.update(tuple(row) for row in connection.execute(statement))
+    _insert_channels(
+        connection,
+        [
+            (item_key, vectors)
+            for item_key, vectors in given
+            if (item_key, vectors.channel, vectors.source_sha256) in sources
+        ],
+    )
+
+
+_SUPERSEDED = delete(item_channels).where(
+    item_channels.c.item_key == bindparam("of_item"),
+    item_channels.c.channel == bindparam("of_channel"),
+    (item_channels.c.encoder_id == bindparam("of_encoder"))
+    | (item_channels.c.source_sha256 != bindparam("of_source")),
+)
+_INSERTED = insert(item_channels).returning(
+    item_channels.c.item_key, item_channels.c.channel, item_channels.c.item_channel_key
+)
+
+
+def _insert_channels(connection: Connection, given: Sequence[tuple[int, ChannelVectors]]) -> None:
+    """Insert vectors of items, in place of the same encoder's and of those of another source."""
+    if not given:
+        return
+    connection.execute(
+        _SUPERSEDED,
+        [
+            {
+                "of_item": item_key,
+                "of_channel": vectors.channel,
+                "of_encoder": vectors.encoder_id,
+                "of_source": vectors.source_sha256,
+            }
+            for item_key, vectors in given
+        ],
+    )
+    returned = connection.execute(
+        _INSERTED, [_channel_row(item_key, vectors) for item_key, vectors in given]
+    )
+    channel_keys = {(row.item_key, row.channel): row.item_channel_key for row in returned}
+    segment_rows: list[dict[str, object]] = []
+    transcript_rows: list[dict[str, object]] = []
+    for item_key, vectors in given:
+        channel_key = channel_keys[item_key, vectors.channel]
+        segment_rows.extend(_segment_rows(channel_key, vectors))
+        if vectors.transcript is not None:
+            transcript_rows.append(_transcript_row(channel_key, vectors.transcript))
+    if segment_rows:
+        connection.execute(insert(segments), segment_rows)
+    if transcript_rows:
+        connection.execute(insert(transcripts), transcript_rows)
+
+
+def _channel_row(item_key: int, vectors: ChannelVectors) -> dict[str, object]:
+    return {
+        "item_key": item_key,
+        "channel": vectors.channel,
+        "encoder_id": vectors.encoder_id,
+        "space_id": vectors.space_id,
+        "segmentation_id": vectors.segmentation_id,
+        "source_sha256": vectors.source_sha256,
+        "dim": vectors.vectors.shape[1],
+        "num_segments": len(vectors.segments),
+    }
+
+
+def require_finite(writes: Sequence[ItemWrite]) -> None:
+    """Refuse vectors that cannot be compared.
+
+    Raises:
+        ValueError: naming item and channel.
+    """
+    for write in writes:
+        for vectors in write.channels:
+            if not np.isfinite(vectors.vectors).all():
+                raise ValueError(
+                    f"item {write.item.item_id!r}, channel {vectors.channel!r}: vectors hold NaN "
+                    "or infinity"
+                )
+
+
+def _segment_rows(item_channel_key: int, vectors: ChannelVectors) -> Iterator[dict[str, object]]:
+    stored = np.ascontiguousarray(vectors.vectors, dtype="<f2")
+    for ordinal, segment in enumerate(vectors.segments):
+        yield {
+            "item_channel_key": item_channel_key,
+            "ordinal": ordinal,
+            "start_seconds": segment.start_seconds,
+            "stop_seconds": segment.stop_seconds,
+            "text": segment.text,
+            "vector": stored[ordinal].tobytes(),
+        }
+
+
+def _transcript_row(item_channel_key: int, transcript: Transcript) -> dict[str, object]:
+    return {
+        "item_channel_key": item_channel_key,
+        "language": transcript.language,
+        "origin": transcript.origin,
+        "utterances_json": msgspec.json.encode(transcript.utterances).decode(),
+    }
+
+
+def forget_encoders(connection: Connection, collection: str, encoder_ids: Collection[str]) -> int:
+    """Remove what some encoders made of a collection's items."""
+    of_collection = select(items.c.item_key).where(items.c.collection == collection)
+    removed = connection.execute(
+        delete(item_channels).where(
+            item_channels.c.encoder_id.in_(sorted(encoder_ids)),
+            item_channels.c.item_key.in_(of_collection),
+        )
+    )
+    return removed.rowcount

@@ -15,7 +15,7 @@ from indexer.errors import Refused
 from indexer.free_space import expected_bytes, require_free_space
 from indexer.gate import GateReport, judge
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
-from indexer.publish import live_snapshot_path, publish
+from indexer.publish import finished_snapshots, live_snapshot_path, publish
 from indexer.smoke_search import SmokeSearchFailed, smoke_search
 from indexer.snapshot import build_snapshot, remove_snapshot
 
@@ -114,13 +114,30 @@ def reindex(
             reasons=list(report.reasons),
         )
     overruled = () if report.passed else tuple(report.reasons)
+    before = _encoders_of_snapshots(data_dir, config.name)
     publish(snapshot, data_dir, overruled=overruled)
+    expired = before - _encoders_of_snapshots(data_dir, config.name)
+    expired -= {identity.encoder_id for identity in identities.values()}
+    if expired:
+        catalog.forget_encoders(config.name, expired)
     return ReindexReport(
         snapshot.manifest,
         built=True,
         seconds=time.perf_counter() - started,
         overruled=overruled,
     )
+
+
+def _encoders_of_snapshots(data_dir: DataDir, collection: str) -> set[str]:
+    """Return the encoders whose vectors are in a snapshot that can be served."""
+    found = set()
+    for path in finished_snapshots(data_dir, collection):
+        try:
+            manifest = read_manifest(path)
+        except (SnapshotCorrupt, SnapshotUnreadable):
+            continue  # it cannot be served
+        found |= {entry.encoder_id for entry in manifest.channels.values()}
+    return found
 
 
 def _live_manifest(data_dir: DataDir, collection: str) -> tuple[Manifest | None, bool]:
@@ -148,4 +165,20 @@ def _is_current(
             name in manifest.channels and manifest.channels[name].encoder_id == identity.encoder_id
             for name, identity in identities.items()
         )
+        and not _is_better_covered(catalog, manifest)
     )
+
+
+def _is_better_covered(catalog: Catalog, manifest: Manifest) -> bool:
+    """Tell whether encoders were at items since that they had not been at: no change shows that."""
+    incomplete = {
+        name: entry for name, entry in manifest.channels.items() if entry.num_uncovered_items
+    }
+    if not incomplete:
+        return False
+    with catalog.state() as state:
+        return any(
+            state.coverage(manifest.collection, name, entry.encoder_id).other_items
+            != entry.num_uncovered_items
+            for name, entry in incomplete.items()
+        )

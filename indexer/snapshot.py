@@ -3,6 +3,7 @@
 ```
 snapshots/<collection>/live                       which one is served (see publish.py)
 snapshots/<collection>/<id>/manifest.json         written last: its presence says "finished"
+                           /collection.json       the collection it was built for
                            /items.arrow           one row per item, sorted by item_id
                            /channels/<name>/index.faiss | index.npy    row -> vector
                                            /segments.arrow             row -> item, times, words
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from encoders.encoder import EncoderIdentity
@@ -42,7 +44,7 @@ from indexer.manifest import (
     require_spaces,
     verify_files,
 )
-from indexer.snapshot_files import CHANNELS_FOLDER
+from indexer.snapshot_files import CHANNELS_FOLDER, COLLECTION_FILE
 from indexer.staging import Progress, StagedChannel, stage_channel, stage_items
 
 __all__ = [
@@ -100,6 +102,21 @@ class Snapshot:
             verify_files(path, manifest)
         return cls(path, manifest)
 
+    @property
+    def collection(self) -> CollectionConfig | None:
+        """The collection it was built for; ``None`` for snapshots of versions that did not say.
+
+        Raises:
+            SnapshotCorrupt: the file is not a collection.
+        """
+        path = self.path / COLLECTION_FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=CollectionConfig)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise SnapshotCorrupt(f"{path}: not a collection: {error}", file=str(path)) from error
+
     def channel_folder(self, channel: str) -> Path:
         """Return where a channel's files lie."""
         return self.path / CHANNELS_FOLDER / channel
@@ -142,6 +159,7 @@ def build_snapshot(
     folder = parent / f"{BUILDING_PREFIX}{snapshot_id}"
     folder.mkdir()
     try:
+        (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
         through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
             one.name: _indexed(one, config.channels[one.name].index, num_threads, progress)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+COLLECTION_FILE = "collection.json"
 ITEMS_FILE = "items.arrow"
 SEGMENTS_FILE = "segments.arrow"
 SEGMENT_IDS_FILE = "segment_ids.npy"

@@ -78,7 +78,7 @@ def ingest(
                 paths, work.catalog, work.config, work.loader, options, on_progress
             )
         started = time.perf_counter()
-        report = None if no_publish else _reindex(work, if_changed=True, force=force)
+        report = None if no_publish else publish_changes(work, if_changed=True, force=force)
         summary.stages["publish"] = time.perf_counter() - started
     _print_summary(summary, report, as_json)
     return int(strict and summary.counts["failed"] > 0)
@@ -98,7 +98,7 @@ def reindex(collection: str, if_changed: bool, force: bool, as_json: bool) -> in
         writer_lock(work.data_dir, work.config.name, "kindred reindex"),
     ):
         work.catalog.register_collection(work.config)
-        report = _reindex(work, if_changed=if_changed, force=force)
+        report = publish_changes(work, if_changed=if_changed, force=force)
     if as_json:
         output.print_json(report.as_json())
     else:
@@ -119,7 +119,8 @@ def require_models(work: Workspace) -> None:
             work.loader.models.require(name)
 
 
-def _reindex(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:
+def publish_changes(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:
+    """Build, check and publish a new index; see `indexer.reindex.reindex`."""
     from indexer.pipeline import channel_identities
     from indexer.reindex import reindex as run_reindex
 

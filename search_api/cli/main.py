@@ -13,7 +13,18 @@ import click
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
 from encoders.thread_defaults import set_thread_defaults
-from search_api.cli import demo, doctor, export, ingest, items, models, search, serve, snapshots
+from search_api.cli import (
+    backfill,
+    demo,
+    doctor,
+    export,
+    ingest,
+    items,
+    models,
+    search,
+    serve,
+    snapshots,
+)
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -33,6 +44,7 @@ def kindred() -> None:
 for command in (
     ingest.ingest,
     ingest.reindex,
+    backfill.backfill,
     search.search,
     serve.serve,
     items.status,

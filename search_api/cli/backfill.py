@@ -1,0 +1,106 @@
+"""``kindred backfill``: a new model's vectors, made while the old one serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from search_api.cli import output
+from search_api.cli.ingest import publish_changes, require_models
+from search_api.cli.workspace import (
+    collection_option,
+    decode_workers,
+    ingest_run_budget,
+    json_option,
+    open_workspace,
+)
+
+if TYPE_CHECKING:
+    from indexer.backfill import BackfillPlan, BackfillReport
+    from indexer.reindex import ReindexReport
+
+MAX_LISTED = 20
+"""Items shown in the terminal; ``--json`` lists all of them."""
+
+
+@click.command()
+@collection_option
+@click.option("--check", is_flag=True, help="Only say what is missing, and whose originals are.")
+@click.option("--no-publish", is_flag=True, help="Leave the live index as it is.")
+@click.option("--force", is_flag=True, help="Switch although items or the gate speak against it.")
+@json_option
+def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_json: bool) -> int:
+    """Encode every item with the models that the collection names now, then switch to them.
+
+    The live index, and servers, go on with the old models until the new index is published. Items
+    whose originals are gone are listed before; with any of those, nothing is switched unasked.
+    """
+    from indexer.backfill import backfill as run_backfill
+    from indexer.backfill import plan_backfill, require_originals
+    from indexer.lock import writer_lock
+    from indexer.pipeline import IngestOptions
+
+    with open_workspace(collection, run_budget=ingest_run_budget()) as work:
+        if check:
+            plan = plan_backfill(work.catalog, work.config, work.loader)
+            _print_plan(plan, as_json)
+            return 0
+        with writer_lock(work.data_dir, work.config.name, "kindred backfill"):
+            require_models(work)
+            options = IngestOptions(num_decode_workers=decode_workers())
+            with output.ingest_progress(quiet=as_json) as on_progress:
+                report = run_backfill(work.catalog, work.config, work.loader, options, on_progress)
+            published = None
+            if not no_publish:
+                if not force:
+                    require_originals(report.plan)
+                published = publish_changes(work, if_changed=True, force=force)
+    _print_report(report, published, as_json)
+    return 0
+
+
+def _print_plan(plan: BackfillPlan, as_json: bool) -> None:
+    if as_json:
+        output.print_json(plan.as_json())
+        return
+    _print_coverage(plan)
+    click.echo(
+        f"to encode: {len(plan.rewordings)} from stored words, {len(plan.originals)} from originals"
+    )
+    _print_gone(plan)
+
+
+def _print_report(report: BackfillReport, published: ReindexReport | None, as_json: bool) -> None:
+    if as_json:
+        output.print_json(
+            {**report.as_json(), "published": published.as_json() if published else None}
+        )
+        return
+    counts = report.ingested.counts
+    click.echo(
+        f"{report.num_from_words} encoded from stored words, {counts['encoded']} from originals, "
+        f"{counts['failed']} failed"
+    )
+    for failed in report.ingested.failures[:MAX_LISTED]:
+        click.echo(f"  failed: {failed.location}: {failed.reason}: {failed.detail}")
+    _print_coverage(report.plan)
+    _print_gone(report.plan)
+    if published:
+        click.echo(published.sentence())
+
+
+def _print_coverage(plan: BackfillPlan) -> None:
+    for name, found in plan.coverage.items():
+        num_items = found.current_items + found.other_items
+        click.echo(f"  {name}: {found.current_items} of {num_items} items are encoded")
+
+
+def _print_gone(plan: BackfillPlan) -> None:
+    if not plan.gone:
+        return
+    click.echo(f"{len(plan.gone)} items cannot be encoded again, their originals are gone:")
+    for gone in plan.gone[:MAX_LISTED]:
+        click.echo(f"  {gone.item_id}: {gone.location} ({', '.join(gone.channels)})")
+    if len(plan.gone) > MAX_LISTED:
+        click.echo(f"  … and {len(plan.gone) - MAX_LISTED} more; --json lists all")

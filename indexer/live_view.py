@@ -20,7 +20,7 @@ from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 from indexer.delta import Delta
 from indexer.opened_snapshot import OpenedSnapshot
-from indexer.publish import live_snapshot_path, pointer_path
+from indexer.publish import PointerStamp, live_snapshot_path, pointer_stamp
 from indexer.snapshot import Snapshot
 
 # A delta is read anew from the catalog when more than half of it, and more than this, is hidden.
@@ -189,7 +189,7 @@ class LiveCollection:
         self._identities = {name: identities[name] for name in config.channels}
         self._num_threads = num_threads
         self._lock = threading.Lock()
-        self._pointer: tuple[int, int, int] | None = None
+        self._pointer: PointerStamp | None = None
         self._view: LiveView | None = None
 
     def view(self) -> LiveView:
@@ -212,7 +212,7 @@ class LiveCollection:
                 made before stays, and keeps taking in writes.
         """
         with self._lock:
-            pointer = self._pointer_stamp()
+            pointer = pointer_stamp(self._data_dir, self._config.name)
             change_seq = self._catalog.change_seq(self._config.name)
             known = self._view
             moved = known is None or pointer != self._pointer
@@ -236,13 +236,6 @@ class LiveCollection:
             if failure is not None:
                 raise failure
             return True
-
-    def _pointer_stamp(self) -> tuple[int, int, int] | None:
-        try:
-            stat = pointer_path(self._data_dir, self._config.name).stat()
-        except FileNotFoundError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
     def _opened_snapshot(self) -> OpenedSnapshot | None:
         path = live_snapshot_path(self._data_dir, self._config.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from filelock import FileLock
@@ -16,11 +16,15 @@ from indexer.data_dir import DataDir
 from indexer.durable_files import replace_durably
 from indexer.errors import Refused
 from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
+from indexer.served_collection import IdentitiesOf, own_collection
 from indexer.smoke_search import smoke_search
 from indexer.snapshot import Snapshot, remove_snapshot
 
 POINTER_FILE = "live"
 KEPT_SNAPSHOTS = 3
+
+
+PointerStamp: TypeAlias = tuple[int, int, int]
 
 
 class NoSuchSnapshot(Refused):
@@ -68,6 +72,15 @@ class KeptSnapshot:
 def pointer_path(data_dir: DataDir, collection: str) -> Path:
     """Return where a collection's pointer lies; it need not exist."""
     return data_dir.snapshots(collection) / POINTER_FILE
+
+
+def pointer_stamp(data_dir: DataDir, collection: str) -> PointerStamp | None:
+    """Return what changes whenever the pointer moves, ``None`` before the first time."""
+    try:
+        stat = pointer_path(data_dir, collection).stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
@@ -154,6 +167,7 @@ def roll_back(
     identities: Mapping[str, EncoderIdentity],
     *,
     snapshot_id: str | None = None,
+    identities_of: IdentitiesOf | None = None,
 ) -> Manifest:
     """Serve an older snapshot again; what was written since it was built stays visible.
 
@@ -166,6 +180,8 @@ def roll_back(
         identities: the collection's encoders by channel.
         snapshot_id: which one to go back to, or forward again; the one before the live one when
             ``None``.
+        identities_of: gives the encoders of an older snapshot's own collection: with it one can go
+            back over a change of model, as long as the older models are there.
 
     Returns:
         The manifest of the snapshot that is live now.
@@ -178,6 +194,9 @@ def roll_back(
     """
     with _publish_lock(data_dir, collection):
         path = _earlier_snapshot(data_dir, collection, snapshot_id)
+        if identities_of is not None:
+            own = own_collection(path, identities_of)
+            identities = identities if own is None else identities_of(own)
         snapshot = Snapshot.open(path, identities=identities)
         smoke_search(path)
         _swap(snapshot, data_dir)

@@ -29,7 +29,7 @@ async def serving(
     await asyncio.to_thread(service.refresh)
     app.state.service = service
     tasks = [asyncio.create_task(service.keep_fresh())]
-    if settings.encoder_socket is not None:
+    if settings.encoder_sockets is not None:
         tasks.append(asyncio.create_task(end_with_supervisor(os.getppid())))
     try:
         yield

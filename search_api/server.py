@@ -19,13 +19,12 @@ from encoders.admission.report import AdmissionRefused
 from encoders.errors import ConfigError, ModelCorrupt, ModelMissing
 from encoders.loading import EncoderLoader
 from encoders.models.lookup import required_models
-from encoders.query_plan import PlannedChannel, plan_queries
-from encoders.serving.encoder_process import EncoderProcessConfig
+from encoders.query_plan import plan_queries
 from encoders.serving.messages import ErrorMessage
-from encoders.serving.micro_batcher import BatchLimits
-from indexer.config import load_collection
-from search_api.encoder_supervisor import EncoderSupervisor
+from search_api.encoder_fleet import EncoderFleet
+from search_api.encoder_sockets import KEY_LENGTH, encoder_socket
 from search_api.query_vectors import planned_channels
+from search_api.service import served_config
 from search_api.settings import (
     METRICS_FOLDER_VARIABLE,
     SETTINGS_VARIABLE,
@@ -53,7 +52,6 @@ ADVICE = {
 GENERAL_ADVICE = "mend what it names"
 
 FOLDER_PREFIX = "serve-"
-SOCKET_NAME = "encoder.sock"
 
 
 def tell_people(settings: Settings) -> None:
@@ -86,41 +84,25 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
         SpaceMismatch: an adapter of the collection was fitted on other models.
     """
     settings.check_exposure()
-    config = load_collection(settings.collection)
-    channels = planned_channels(config)
+    identify = EncoderLoader(settings.models).identify
+    config = served_config(
+        settings, lambda one: plan_queries(planned_channels(one), identify).identities
+    )
     # Named here, where a person sees it, instead of in the logs of children that keep dying.
-    for channel in channels.values():
+    for channel in config.channels.values():
         for model in required_models(channel.encoder):
             settings.models.require(model)
-    plan_queries(channels, EncoderLoader(settings.models).identify)
     settings = settings.replace(port=free_port(settings.host, settings.port))
-    with run_folder(settings.data.run) as folder, socket_path(folder) as encoder_socket:
+    with run_folder(settings.data.run) as folder, sockets_folder(folder) as sockets:
         settings = settings.replace(
-            encoder_socket=str(encoder_socket), uploads_dir=str(folder / "uploads")
+            encoder_sockets=str(sockets), uploads_dir=str(folder / "uploads")
         )
-        supervisor = EncoderSupervisor(
-            encoder_config(settings, channels), encoder_socket, tell_refusal
-        )
-        supervisor.start()
+        fleet = EncoderFleet(settings, sockets, tell_refusal)
+        fleet.start(config)
         try:
             return _run_workers(settings, folder, announce)
         finally:
-            supervisor.stop()
-
-
-def encoder_config(settings: Settings, channels: dict[str, PlannedChannel]) -> EncoderProcessConfig:
-    """Return what the encoder process is told."""
-    return EncoderProcessConfig(
-        channels=channels,
-        models_dir=str(settings.models.root),
-        num_threads=settings.encoder_threads,
-        device=settings.encoder_device,
-        batches=BatchLimits(
-            max_contents=settings.encoder_batch_size,
-            max_wait_seconds=settings.encoder_batch_wait_ms / 1000,
-            max_waiting=settings.max_waiting_encodes,
-        ),
-    )
+            fleet.stop()
 
 
 def _run_workers(settings: Settings, folder: Path, announce: Callable[[Settings], object]) -> int:
@@ -214,11 +196,10 @@ def _alive(pid: str) -> bool:
 
 
 @contextmanager
-def socket_path(folder: Path) -> Iterator[Path]:
-    """Give a path for the encoder's socket: in ``folder``, or where it is short enough."""
-    path = folder / SOCKET_NAME
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
-        yield path
+def sockets_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder for the encoders' sockets: ``folder``, or one whose path is short enough."""
+    if len(os.fsencode(encoder_socket(folder, "0" * KEY_LENGTH))) <= MAX_SOCKET_PATH_BYTES:
+        yield folder
         return
     with tempfile.TemporaryDirectory(prefix="kindred-") as short:
-        yield Path(short) / SOCKET_NAME
+        yield Path(short)

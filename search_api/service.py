@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -12,14 +12,25 @@ import structlog
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from encoders.errors import KindredError
+from encoders.encoder import EncoderIdentity
+from encoders.errors import KindredError, SpaceMismatch
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
+from encoders.serving.errors import EncoderUnavailable
 from encoders.serving.version_maker import VersionRequest
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig, load_collection
 from indexer.live_view import LiveCollection, LiveView
+from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable, read_manifest
+from indexer.publish import PointerStamp, live_snapshot_path, pointer_stamp
+from indexer.served_collection import (
+    IdentitiesOf,
+    is_made_by,
+    own_collection,
+    served_collection,
+)
 from search_api.bounded_pool import BoundedPool
+from search_api.encoder_sockets import encoder_key, encoder_socket
 from search_api.errors import NotReady, UnknownCollection
 from search_api.metrics import Metrics
 from search_api.playable import Playables
@@ -65,6 +76,7 @@ class SearchService:
     catalog: Catalog
     collection: LiveCollection
     encoder: EncoderService
+    make_encoder: MakeEncoder
     pool: BoundedPool
     metrics: Metrics
     view_problem: str | None = "nothing has been read yet"
@@ -75,21 +87,48 @@ class SearchService:
     playables: Playables = field(init=False)
     questions: Questions = field(init=False)
     _view: LiveView | None = field(default=None, init=False)
+    _pointer: PointerStamp | None = field(default=None, init=False)
+    _successor: CollectionConfig | None = field(default=None, init=False)
+    _switch_problem: str | None = field(default=None, init=False)
+    _retiring: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
+        self.searcher = self._new_searcher()
+        # Whatever encoder process there is then decodes for them.
+        self.thumbnails = Thumbnails(
+            self.settings.data.thumbnails,
+            lambda *content, **how: self.encoder.thumbnail(*content, **how),
+            self.pool,
+        )
+        self.playables = Playables(
+            self.settings.data.playable, lambda request: self.encoder.version(request), self.pool
+        )
+        self.questions = Questions(
+            self.settings.data.questions, self.settings.max_upload_bytes, self.pool
+        )
+
+    def _new_searcher(self) -> Searcher:
+        """Return what answers with the present encoder from the views of the present collection.
+
+        Both belong to it for good: a question that was asked before a switch is answered as if
+        there had been none.
+        """
         texts = RememberedTexts(
             self.encoder,
             max_bytes=self.settings.remembered_text_bytes,
             on_question=self._count_question,
         )
-        self.searcher = Searcher(self.config, self.view, texts, run=self.pool.run)
-        self.thumbnails = Thumbnails(
-            self.settings.data.thumbnails, self.encoder.thumbnail, self.pool
+        collection = self.collection
+        return Searcher(
+            self.config,
+            lambda: self.view() if collection is self.collection else collection.view(),
+            texts,
+            run=self.pool.run,
         )
-        self.playables = Playables(self.settings.data.playable, self.encoder.version, self.pool)
-        self.questions = Questions(
-            self.settings.data.questions, self.settings.max_upload_bytes, self.pool
-        )
+
+    def identities_of(self, config: CollectionConfig) -> Mapping[str, EncoderIdentity]:
+        """Return the encoders of a collection without loading any."""
+        return self.make_encoder(self.settings, config).plan.identities
 
     def _count_question(self, remembered: bool) -> None:
         self.metrics.text_questions.labels("yes" if remembered else "no").inc()
@@ -106,10 +145,13 @@ class SearchService:
 
     def refresh(self) -> None:
         """Take up new writes and a new snapshot; on failure go on answering from what there is."""
+        collection = self.collection
         try:
-            self.collection.refresh()
-            self._view = self.collection.view()
+            collection.refresh()
+            view = collection.view()
         except Exception as error:
+            if isinstance(error, SpaceMismatch) and self._successor is not None:
+                return  # the encoders of the live snapshot are being loaded
             # Whatever is wrong (a damaged snapshot, a full disk, a locked catalog), the next
             # attempt is due in a moment and what was read before still answers.
             problem = error.message if isinstance(error, KindredError) else type(error).__name__
@@ -118,6 +160,9 @@ class SearchService:
             self.view_problem = problem
             self.metrics.refresh_failures.inc()
             return
+        if collection is not self.collection:
+            return  # switched meanwhile
+        self._view = view
         self.view_problem = None
         name = self.config.name
         self.metrics.items.labels(name).set(int(self._view.live.sum()))
@@ -129,10 +174,64 @@ class SearchService:
         pool = BoundedPool(1, 0, "refresh")
         try:
             while True:
+                await self._follow_encoders(pool)
                 await pool.run(self.refresh)
                 await asyncio.sleep(self.settings.refresh_seconds)
         finally:
             pool.close()
+
+    async def _follow_encoders(self, pool: BoundedPool) -> None:
+        """Answer with the encoders that made the live snapshot, as soon as they are there.
+
+        Until then the view of before goes on answering, with the encoders of before.
+        """
+        try:
+            config = await pool.run(self._find_successor)
+            if config is None:
+                return
+            encoder = self.make_encoder(self.settings, config)
+            try:
+                await encoder.ping()
+                collection = self._live_collection(config, encoder)
+                view = await pool.run(collection.view)
+            except BaseException:
+                await encoder.aclose()
+                raise
+        except EncoderUnavailable:
+            return  # being loaded
+        except Exception as error:
+            if str(error) != self._switch_problem:
+                log.error("cannot switch to the encoders of the live snapshot", exc_info=error)
+            self._switch_problem = str(error)
+            return
+        retired = asyncio.create_task(self._retire(self.encoder))
+        self._retiring.add(retired)
+        retired.add_done_callback(self._retiring.discard)
+        self.config, self.encoder, self.collection = config, encoder, collection
+        self._view, self._successor, self._switch_problem = view, None, None
+        self.searcher = self._new_searcher()
+        log.info("switched encoders", snapshot=view.snapshot_id)
+
+    def _find_successor(self) -> CollectionConfig | None:
+        """Return the collection of the live snapshot if other encoders made it than are asked."""
+        data, name = self.settings.data, self.config.name
+        stamp = pointer_stamp(data, name)
+        if stamp != self._pointer:
+            self._pointer, self._successor = stamp, None
+            path = live_snapshot_path(data, name)
+            if path is not None and not is_made_by(
+                read_manifest(path), self.encoder.plan.identities
+            ):
+                self._successor = own_collection(path, self.identities_of)
+        return self._successor
+
+    async def _retire(self, encoder: EncoderService) -> None:
+        """Let go of an encoder once nothing that was asked of it can be under way."""
+        await asyncio.sleep(self.settings.file_seconds)
+        await encoder.aclose()
+
+    def _live_collection(self, config: CollectionConfig, encoder: EncoderService) -> LiveCollection:
+        return LiveCollection(self.catalog, self.settings.data, config, encoder.plan.identities)
 
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
@@ -147,6 +246,8 @@ class SearchService:
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""
+        for retiring in self._retiring:
+            retiring.cancel()
         await self.encoder.aclose()
         await asyncio.to_thread(self.pool.close)
         self.catalog.close()
@@ -167,9 +268,23 @@ Service: TypeAlias = NamedDependency[SkipValidation[SearchService]]
 MakeEncoder: TypeAlias = Callable[[Settings, CollectionConfig], EncoderService]
 
 
+def served_config(settings: Settings, identities_of: IdentitiesOf) -> CollectionConfig:
+    """Return the collection to begin with: the configured one, or the live snapshot's own.
+
+    Raises:
+        ConfigError: the configured one is wrong.
+    """
+    config = load_collection(settings.collection)
+    try:
+        path = live_snapshot_path(settings.data, config.name)
+        return served_collection(path, config, identities_of)
+    except (SnapshotCorrupt, SnapshotUnreadable):
+        return config  # whoever opens the snapshot says what is wrong with it
+
+
 def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics) -> SearchService:
     """Open the catalog and the live view that ``settings`` name."""
-    config = load_collection(settings.collection)
+    config = served_config(settings, lambda one: make_encoder(settings, one).plan.identities)
     encoder = make_encoder(settings, config)
     catalog = Catalog.open(settings.data)
     return SearchService(
@@ -178,6 +293,7 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
         catalog=catalog,
         collection=LiveCollection(catalog, settings.data, config, encoder.plan.identities),
         encoder=encoder,
+        make_encoder=make_encoder,
         pool=BoundedPool(settings.search_threads, settings.max_waiting_searches, "search"),
         metrics=metrics,
     )
@@ -185,12 +301,13 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
 
 def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryEncoder:
     """Return the client of the encoder process that the supervisor started."""
-    if settings.encoder_socket is None:
+    if settings.encoder_sockets is None:
         raise NotReady("no encoder process was started for this worker")
-    loader = EncoderLoader(settings.models)
+    channels = planned_channels(config)
+    plan = plan_queries(channels, EncoderLoader(settings.models).identify)
     return RemoteQueryEncoder(
-        Path(settings.encoder_socket),
-        plan_queries(planned_channels(config), loader.identify),
+        encoder_socket(Path(settings.encoder_sockets), encoder_key(channels, plan)),
+        plan,
         text_seconds=settings.text_seconds,
         file_seconds=settings.file_seconds,
     )

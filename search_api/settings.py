@@ -82,11 +82,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     file_seconds: Seconds = 60.0
     """How long an uploaded file may take to be decoded and encoded."""
 
+    drain_seconds: Seconds = 120.0
+    """How long the encoder process of before goes on after another model's took over: longer than
+    any request, and than a worker needs to open a large snapshot.
+    """
+
     refresh_seconds: Seconds = 0.2
     """How often a worker looks for new writes and snapshots."""
 
-    encoder_socket: str | None = None
-    """Where the encoder process listens; filled by the supervisor."""
+    encoder_sockets: str | None = None
+    """Folder of the sockets that encoder processes listen at; filled by the supervisor."""
 
     uploads_dir: str | None = None
     """Where uploaded files lie while they are searched with; filled by the supervisor with a folder

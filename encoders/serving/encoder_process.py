@@ -117,6 +117,8 @@ class EncoderServer:
         except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError) as error:
             if not isinstance(error, asyncio.IncompleteReadError):
                 log.warning("connection ended", error=str(error))
+        except asyncio.CancelledError:
+            pass  # the process ends; asyncio would print it as a fault
         finally:
             for task in answering:
                 task.cancel()

@@ -52,7 +52,13 @@ def rollback(snapshot_id: str | None, collection: str, as_json: bool) -> int:
 
     with open_workspace(collection) as work:
         identities = channel_identities(work.config, work.loader)
-        manifest = roll_back(work.data_dir, work.config.name, identities, snapshot_id=snapshot_id)
+        manifest = roll_back(
+            work.data_dir,
+            work.config.name,
+            identities,
+            snapshot_id=snapshot_id,
+            identities_of=lambda config: channel_identities(config, work.loader),
+        )
         delta = work.catalog.num_changed_since(work.config.name, manifest.through_seq)
     if as_json:
         output.print_json({"snapshot": manifest.snapshot_id, "delta": delta})

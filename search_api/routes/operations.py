@@ -124,6 +124,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
             name,
             service.encoder.plan.identities,
             snapshot_id=data.snapshot,
+            identities_of=service.identities_of,
         )
     except (SnapshotCorrupt, SnapshotUnreadable, SpaceMismatch, SmokeSearchFailed) as error:
         raise RollbackRefused(error.message, **error.detail) from error

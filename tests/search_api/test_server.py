@@ -25,7 +25,8 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
 from indexer.config import load_collection
 from indexer.data_dir import DataDir
-from search_api.server import free_port, run_folder, serve, socket_path
+from search_api.encoder_sockets import KEY_LENGTH, encoder_socket
+from search_api.server import free_port, run_folder, serve, sockets_folder
 from search_api.settings import Settings
 
 TEXTS = {
@@ -300,7 +301,7 @@ def test_folders_of_dead_servers_are_removed_and_of_living_ones_kept(tmp_path: P
 
 
 def test_a_long_data_folder_still_gets_a_short_socket(tmp_path: Path) -> None:
-    with socket_path(tmp_path / ("x" * 120)) as path:
-        assert len(os.fsencode(path)) <= 100
-        assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert not path.parent.exists()
+    with sockets_folder(tmp_path / ("x" * 120)) as folder:
+        assert len(os.fsencode(encoder_socket(folder, "0" * KEY_LENGTH))) <= 100
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()

@@ -59,7 +59,7 @@ def test_other_addresses_are_refused_until_anonymous_access_is_allowed(
 
 
 def test_workers_read_what_the_supervisor_wrote(tmp_path: Path) -> None:
-    settings = Settings.from_environment(port=9001).replace(encoder_socket="x.sock")
+    settings = Settings.from_environment(port=9001).replace(encoder_sockets="sockets")
     path = tmp_path / "settings.json"
     path.write_bytes(msgspec.json.encode(settings))
     assert load_worker_settings({SETTINGS_VARIABLE: str(path)}) == settings

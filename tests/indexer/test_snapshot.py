@@ -68,6 +68,7 @@ def test_a_snapshot_holds_what_the_catalog_held(snapshot: Snapshot) -> None:
         assert (entry.num_items, entry.num_segments, entry.recall_at_10) == (3, 6, 1.0)
     assert files_of(snapshot) == set(manifest.files) | {"manifest.json"}
     assert set(manifest.files) == {
+        "collection.json",
         "items.arrow",
         "channels/pictures/index.faiss",
         "channels/pictures/segment_ids.npy",

@@ -59,6 +59,11 @@ class DataDir:
         return self.root / "questions"
 
     @property
+    def content_caches(self) -> tuple[Path, ...]:
+        """Folders in which a file's name begins with the sha256 of a content, two digits deep."""
+        return self.thumbnails, self.playable, self.questions
+
+    @property
     def run(self) -> Path:
         """Sockets and other files of running processes; safe to delete while nothing runs."""
         return self.root / "run"

@@ -18,6 +18,7 @@ from encoders.media.item import item_id_for
 from encoders.media.rejection import MediaRejected
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import KnownItem
+from indexer.catalog.takedown_records import Blocks
 from indexer.walk import FoundFile, is_gone
 
 
@@ -29,6 +30,9 @@ class KnownFiles:
     by_content: dict[str, list[KnownItem]] = field(default_factory=lambda: defaultdict(list))
     item_ids: set[str] = field(default_factory=set)
     """Ids in use, those given in this run included."""
+
+    blocks: Blocks = field(default_factory=Blocks)
+    """What was taken down and is not taken in."""
 
     taken: set[str] = field(default_factory=set)
     """Ids that a moved file has been given in this run."""
@@ -48,7 +52,7 @@ class KnownFiles:
     @classmethod
     def load(cls, catalog: Catalog, collection: str) -> KnownFiles:
         """Read the items of a collection."""
-        known = cls()
+        known = cls(blocks=catalog.takedowns.blocks(collection))
         for entry in catalog.known_items(collection):
             known.by_location[entry.item.location] = entry
             known.by_content[entry.item.content_sha256].append(entry)

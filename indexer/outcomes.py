@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from indexer.catalog.records import Outcome
+from indexer.catalog.records import Outcome, OutcomeState
 
 STATES = ("encoded", "unchanged", "moved", "failed", "skipped")
 
@@ -81,6 +81,11 @@ class IngestSummary:
             listed.append(
                 FailedFile(outcome.location, outcome.reason or "unknown", outcome.detail or "")
             )
+
+    def recount(self, state: OutcomeState, outcome: Outcome) -> None:
+        """Replace a file's outcome, which was counted as ``state``."""
+        self.counts[state] -= 1
+        self.count(outcome)
 
     @property
     def num_settled(self) -> int:

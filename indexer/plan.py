@@ -29,6 +29,7 @@ from indexer.attributes import (
 )
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
+from indexer.catalog.takedown_records import why_refused
 from indexer.config import ChannelConfig, CollectionConfig
 from indexer.known_files import KnownFiles, content_sha256, is_untouched
 from indexer.transcript_files import chosen_transcript, said_besides_words
@@ -90,7 +91,7 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that this collection has no channel for."""
+    """A file that this collection has no channel for, or that was taken down."""
 
     reason: str
     detail: str
@@ -137,6 +138,10 @@ class Planner:
         moved = None if known else self._known.moved_from(found, sha256)
         before = known or moved
         item_id = before.item.item_id if before else self._known.new_id(found)
+        stored_sha256 = before.item.content_sha256 if before else None
+        takedown_id = self._known.blocks.refusal(item_id, sha256, stored_sha256)
+        if takedown_id is not None:
+            return Skipped("taken_down", why_refused(takedown_id))
         found, beside = self._beside(found, medium)
         attributes = self._attributes(found, beside, item_id, before)
         item = self._record(found, stat, item_id, medium, format_, sha256, attributes)

@@ -161,6 +161,23 @@ def publish(
                 remove_snapshot(path)
 
 
+def remove_snapshots(data_dir: DataDir, collection: str, snapshot_ids: Sequence[str]) -> list[str]:
+    """Remove some finished snapshots, but never the live one, and return which were removed.
+
+    Raises:
+        SnapshotCorrupt: the pointer is damaged, so that nobody knows which one is live.
+    """
+    removed = []
+    with _publish_lock(data_dir, collection):
+        pointer = read_pointer(data_dir, collection)
+        live = pointer.snapshot_id if pointer else None
+        for path in finished_snapshots(data_dir, collection):
+            if path.name in snapshot_ids and path.name != live:
+                remove_snapshot(path)
+                removed.append(path.name)
+    return removed
+
+
 def roll_back(
     data_dir: DataDir,
     collection: str,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from encoders.encoder import EncoderIdentity
+from encoders.errors import KindredError
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
+from indexer.erasure import settle_takedowns
 from indexer.errors import Refused
 from indexer.free_space import expected_bytes, require_free_space
 from indexer.gate import GateReport, judge
@@ -40,6 +42,9 @@ class ReindexReport:
     overruled: tuple[str, ...] = field(default=())
     """What the gate found wrong with a snapshot that was published by force."""
 
+    not_erased: str | None = None
+    """Why taken-down items that no snapshot holds any more could not be erased, if so."""
+
     def as_json(self) -> dict[str, Any]:
         """Return the report as the command line prints it under ``--json``."""
         return {
@@ -49,6 +54,7 @@ class ReindexReport:
             "segments": self.manifest.num_segments if self.manifest else 0,
             "through_seq": self.manifest.through_seq if self.manifest else 0,
             "overruled": list(self.overruled),
+            "not_erased": self.not_erased,
         }
 
     def sentence(self) -> str:
@@ -63,6 +69,8 @@ class ReindexReport:
         )
         if self.overruled:
             sentence += "; by force, although " + "; ".join(self.overruled)
+        if self.not_erased:
+            sentence += f"; what was taken down is not erased yet: {self.not_erased}"
         return sentence
 
 
@@ -120,11 +128,13 @@ def reindex(
     expired -= {identity.encoder_id for identity in identities.values()}
     if expired:
         catalog.forget_encoders(config.name, expired)
+    not_erased = _settled_takedowns(catalog, data_dir, config.name)
     return ReindexReport(
         snapshot.manifest,
         built=True,
         seconds=time.perf_counter() - started,
         overruled=overruled,
+        not_erased=not_erased,
     )
 
 
@@ -138,6 +148,19 @@ def _encoders_of_snapshots(data_dir: DataDir, collection: str) -> set[str]:
             continue  # it cannot be served
         found |= {entry.encoder_id for entry in manifest.channels.values()}
     return found
+
+
+def _settled_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> str | None:
+    """Erase what the removal of an old snapshot has set free; return why that was not possible.
+
+    It is no reason to call the reindex failed: the receipts go on saying what holds the items, and
+    the next snapshot tries again.
+    """
+    try:
+        settle_takedowns(catalog, data_dir, collection)
+    except KindredError as error:
+        return error.message
+    return None
 
 
 def _live_manifest(data_dir: DataDir, collection: str) -> tuple[Manifest | None, bool]:

@@ -56,6 +56,8 @@ __all__ = [
     "build_snapshot",
     "read_manifest",
     "remove_snapshot",
+    "remove_unfinished",
+    "unfinished_snapshots",
 ]
 
 BUILDING_PREFIX = ".building-"
@@ -152,7 +154,7 @@ def build_snapshot(
         raise ConfigError(f"no encoder identity for channels {', '.join(missing)}", missing=missing)
     parent = data_dir.snapshots(config.name)
     parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(parent)
+    remove_unfinished(data_dir, config.name)
     created = datetime.now(UTC)
     # Ids sort by time; the random part keeps apart two of one microsecond.
     snapshot_id = f"{created:%Y%m%dT%H%M%S}.{created:%f}Z-{secrets.token_hex(3)}"
@@ -211,8 +213,14 @@ def remove_snapshot(path: Path) -> None:
     shutil.rmtree(path.rename(path.with_name(f"{BUILDING_PREFIX}{path.name}")))
 
 
-def _remove_unfinished(parent: Path) -> None:
-    for leftover in parent.glob(f"{BUILDING_PREFIX}*"):
+def unfinished_snapshots(data_dir: DataDir, collection: str) -> list[Path]:
+    """Return the folders of snapshots that are being built, or removed, or were left so."""
+    return sorted(data_dir.snapshots(collection).glob(f"{BUILDING_PREFIX}*"))
+
+
+def remove_unfinished(data_dir: DataDir, collection: str) -> None:
+    """Remove what runs that died left behind; the caller holds the collection's writer lock."""
+    for leftover in unfinished_snapshots(data_dir, collection):
         shutil.rmtree(leftover)
 
 

@@ -21,6 +21,7 @@ from search_api.routes.health import health_router
 from search_api.routes.items import items_router
 from search_api.routes.operations import operations_router
 from search_api.routes.search import search_router
+from search_api.routes.takedowns import takedowns_router
 from search_api.routes.transcripts import transcripts_router
 from search_api.service import MakeEncoder, SearchService, remote_encoder
 from search_api.settings import Settings, load_worker_settings
@@ -47,6 +48,7 @@ def create_app(settings: Settings, *, make_encoder: MakeEncoder = remote_encoder
             items_router,
             transcripts_router,
             operations_router,
+            takedowns_router,
             health_router,
             web_router,
         ],

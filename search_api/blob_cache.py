@@ -80,6 +80,10 @@ class BlobCache:
             return
         self.added(len(content))
 
+    def remove(self, name: str) -> None:
+        """Keep the file called ``name`` no longer, if it is kept."""
+        self.path(name).unlink(missing_ok=True)
+
     def added(self, num_bytes: int) -> None:
         """Note that somebody put a file here, and make room if it is time to."""
         self._added_bytes += num_bytes

@@ -12,8 +12,15 @@ from encoders.serving.version_maker import ORIGINAL, VersionRequest, version_pat
 from indexer.catalog.records import ItemRecord
 from search_api.blob_cache import BlobCache
 from search_api.bounded_pool import BoundedPool
-from search_api.errors import NotPlayable
-from search_api.stored_media import StoredMedia, open_kept, open_media, require_unchanged
+from search_api.errors import MediaGone, NotPlayable
+from search_api.stored_media import (
+    IsStored,
+    StoredMedia,
+    open_kept,
+    open_media,
+    require_stored,
+    require_unchanged,
+)
 
 MAX_CACHE_BYTES = 20_000_000_000
 """Some 40 hours of video at the usual rates."""
@@ -26,6 +33,7 @@ class Playables:
         folder: where they are kept; safe to delete.
         make: has one made; see `VersionMaker.version`.
         pool: for reading files.
+        is_stored: asked when one was made, so that none is kept of an item taken down meanwhile.
     """
 
     def __init__(
@@ -33,17 +41,19 @@ class Playables:
         folder: Path,
         make: Callable[[VersionRequest], Awaitable[str]],
         pool: BoundedPool,
+        is_stored: IsStored,
     ) -> None:
         self._cache = BlobCache(folder, max_bytes=MAX_CACHE_BYTES)
         self._make = make
         self._pool = pool
+        self._is_stored = is_stored
 
     async def of(self, item: ItemRecord) -> StoredMedia:
         """Open what browsers play of an item.
 
         Raises:
             NotPlayable: the item is a text.
-            MediaGone: its file is no longer the one that was taken in.
+            MediaGone: its file is no longer the one that was taken in, or the item was removed.
             BeingPrepared: a version is being made; ask again.
             MediaRejected: none can be made.
         """
@@ -72,6 +82,11 @@ class Playables:
         return None
 
     def _made(self, item: ItemRecord, path: Path) -> StoredMedia:
+        try:
+            require_stored(item, self._is_stored)
+        except MediaGone:
+            path.unlink(missing_ok=True)
+            raise
         media = _opened(item, path)
         self._cache.added(media.size_bytes)
         return media

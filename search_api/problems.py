@@ -23,8 +23,10 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
+from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
 from indexer.live_view import UnknownChannel
 from indexer.publish import NoSuchSnapshot
+from indexer.takedown import PurgeRefused
 from search_api.errors import (
     InvalidRequest,
     ItemNotFound,
@@ -61,7 +63,10 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NoTranscript: HTTPStatus.NOT_FOUND,
     NotPlayable: HTTPStatus.NOT_FOUND,
     NoSuchSnapshot: HTTPStatus.NOT_FOUND,
+    UnknownTakedown: HTTPStatus.NOT_FOUND,
     RollbackRefused: HTTPStatus.CONFLICT,
+    PurgeRefused: HTTPStatus.CONFLICT,
+    TakenDown: HTTPStatus.CONFLICT,
     MediaGone: HTTPStatus.GONE,
     QuestionGone: HTTPStatus.GONE,
     UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -222,7 +227,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request does not fit what is documented.",
     403: "This change is not open to whoever reaches the server.",
     404: "There is no such thing.",
-    409: "What was asked for cannot be done now; nothing was changed.",
+    409: "What was asked for cannot be done now; the detail says what stays as it was.",
     410: "The file of the item is gone or has changed.",
     413: "The body is too large.",
     416: "The range lies outside the file.",

@@ -19,6 +19,7 @@ from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
 from encoders.serving.version_maker import VersionRequest
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
 from indexer.live_view import LiveCollection, LiveView
 from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable, read_manifest
@@ -99,9 +100,13 @@ class SearchService:
             self.settings.data.thumbnails,
             lambda *content, **how: self.encoder.thumbnail(*content, **how),
             self.pool,
+            self.is_stored,
         )
         self.playables = Playables(
-            self.settings.data.playable, lambda request: self.encoder.version(request), self.pool
+            self.settings.data.playable,
+            lambda request: self.encoder.version(request),
+            self.pool,
+            self.is_stored,
         )
         self.questions = Questions(
             self.settings.data.questions, self.settings.max_upload_bytes, self.pool
@@ -142,6 +147,11 @@ class SearchService:
         if self._view is None:
             raise NotReady(f"collection {self.config.name} cannot be read yet: {self.view_problem}")
         return self._view
+
+    def is_stored(self, item: ItemRecord) -> bool:
+        """Tell whether the catalog still has ``item``, with this content."""
+        stored = self.catalog.item(self.config.name, item.item_id)
+        return stored is not None and stored.content_sha256 == item.content_sha256
 
     def refresh(self) -> None:
         """Take up new writes and a new snapshot; on failure go on answering from what there is."""

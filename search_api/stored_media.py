@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import TypeAlias
 
 from encoders.media.sniff import MEDIA_TYPES
 from indexer.catalog.records import ItemRecord
@@ -81,6 +82,16 @@ def open_kept(path: Path, media_type: str) -> StoredMedia:
 def require_unchanged(item: ItemRecord) -> None:
     """Raise `MediaGone` unless the file of ``item`` is the one that was taken in."""
     open_media(item).file.close()
+
+
+IsStored: TypeAlias = Callable[[ItemRecord], bool]
+"""Tells whether the catalog still has an item with this content."""
+
+
+def require_stored(item: ItemRecord, is_stored: IsStored) -> None:
+    """Raise `MediaGone` if ``item`` was removed, for instance while something was made of it."""
+    if not is_stored(item):
+        raise MediaGone(f"item {item.item_id!r} is not there any more", item_id=item.item_id)
 
 
 def media_type_of(item: ItemRecord) -> str:

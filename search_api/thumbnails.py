@@ -10,8 +10,8 @@ from encoders.media.rejection import MediaRejected
 from indexer.catalog.records import ItemRecord
 from search_api.blob_cache import BlobCache
 from search_api.bounded_pool import BoundedPool
-from search_api.errors import NoThumbnail
-from search_api.stored_media import require_unchanged
+from search_api.errors import MediaGone, NoThumbnail
+from search_api.stored_media import IsStored, require_stored, require_unchanged
 
 MAX_SIDE_PX = 320
 MEDIA_TYPE = "image/webp"
@@ -37,12 +37,16 @@ class Thumbnails:
         folder: where they are kept; safe to delete.
         make: makes one.
         pool: for reading and writing files.
+        is_stored: asked when one was made, so that none is kept of an item taken down meanwhile.
     """
 
-    def __init__(self, folder: Path, make: MakeThumbnail, pool: BoundedPool) -> None:
+    def __init__(
+        self, folder: Path, make: MakeThumbnail, pool: BoundedPool, is_stored: IsStored
+    ) -> None:
         self._cache = BlobCache(folder, max_bytes=MAX_CACHE_BYTES)
         self._make = make
         self._pool = pool
+        self._is_stored = is_stored
 
     async def of(self, item: ItemRecord, *, at_seconds: float = 0.0) -> bytes:
         """Return a WebP of at most `MAX_SIDE_PX` on its longer side.
@@ -53,7 +57,7 @@ class Thumbnails:
 
         Raises:
             NoThumbnail: the item has no picture.
-            MediaGone: its file is no longer the one that was taken in.
+            MediaGone: its file is no longer the one that was taken in, or the item was removed.
         """
         if item.medium not in ("image", "video"):
             raise NoThumbnail(
@@ -76,8 +80,17 @@ class Thumbnails:
             ) from error
         # It is kept under the content's digest, so it must not show what came after.
         await self._pool.run(lambda: require_unchanged(item))
-        await self._pool.run(lambda: self._cache.write(name, picture))
+        await self._pool.run(lambda: self._keep(item, name, picture))
         return picture
+
+    def _keep(self, item: ItemRecord, name: str, picture: bytes) -> None:
+        self._cache.write(name, picture)
+        # Only after it was written: a takedown that comes later erases it itself.
+        try:
+            require_stored(item, self._is_stored)
+        except MediaGone:
+            self._cache.remove(name)
+            raise
 
     def _read(self, name: str) -> bytes | None:
         path = self._cache.find(name)

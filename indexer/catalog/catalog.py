@@ -21,6 +21,7 @@ from indexer.catalog.database import (
     CatalogError,
     open_engine,
     read_transaction,
+    rewrite_database,
     sqlite_url,
     write_transaction,
 )
@@ -36,6 +37,8 @@ from indexer.catalog.records import (
 )
 from indexer.catalog.schema import collections, outcomes, runs
 from indexer.catalog.state import CatalogState
+from indexer.catalog.takedown_blocks import require_not_taken_down
+from indexer.catalog.takedowns import TakedownStore
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 
@@ -114,6 +117,7 @@ class Catalog:
 
         Raises:
             CatalogError: the collection is not registered.
+            TakenDown: an item, or its content under another id, may not come back.
             ValueError: an item is given twice, or a vector holds NaN or infinity.
         """
         item_ids = [write.item.item_id for write in writes]
@@ -127,6 +131,7 @@ class Catalog:
             if changed:
                 change_seq = writing.next_change_seq(connection, collection)
                 records = [write.item for write in changed]
+                require_not_taken_down(connection, collection, records)
                 keys = writing.upsert_items(connection, collection, records, change_seq)
                 encodings.replace_channels(connection, changed, keys)
             else:
@@ -160,6 +165,15 @@ class Catalog:
         """
         with write_transaction(self._engine) as connection:
             return encodings.forget_encoders(connection, collection, encoder_ids)
+
+    @property
+    def takedowns(self) -> TakedownStore:
+        """What was taken down and may not come back."""
+        return TakedownStore(self._engine)
+
+    def rewrite(self) -> None:
+        """Leave no rest of deleted rows in the database's files; see `rewrite_database`."""
+        rewrite_database(self._engine)
 
     def item(self, collection: str, item_id: str) -> ItemRecord | None:
         """Return an item, ``None`` if it is unknown or deleted."""

@@ -91,6 +91,29 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def rewrite_database(engine: Engine) -> None:
+    """Write a SQLite database anew without the rests of deleted rows, and empty its log.
+
+    Deleting a row only marks its bytes as free; they stay in the file and in the log until
+    something overwrites them. Readers go on meanwhile, writers wait.
+
+    Raises:
+        CatalogBusy: somebody wrote, or kept reading an old state, for `BUSY_TIMEOUT_MS`.
+        CatalogError: the disk is full, for instance.
+    """
+    with named_errors(engine), engine.connect() as connection:
+        # Refused inside a transaction.
+        connection = connection.execution_options(**{_BEGIN: ""})
+        connection.exec_driver_sql("VACUUM")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+    if busy:
+        raise CatalogBusy(
+            f"{engine.url.database}: its log still holds what was deleted, since somebody has been "
+            f"reading an old state for {BUSY_TIMEOUT_MS // 1000} s",
+            database=engine.url.database,
+        )
+
+
 @contextmanager
 def named_errors(engine: Engine) -> Iterator[None]:
     """Raise the driver's errors as `CatalogError` that says which database it was."""
@@ -121,7 +144,9 @@ def _prepare_sqlite_connection(connection: Any, _record: object) -> None:
 
 def _begin_sqlite_transaction(connection: Connection) -> None:
     options = connection.get_execution_options()
-    connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
+    statement = options.get(_BEGIN, "BEGIN")
+    if statement:
+        connection.exec_driver_sql(statement)
 
 
 def _revision(engine: Engine) -> str | None:

@@ -3,6 +3,7 @@
 ```
 collections ──< items ──< item_channels ──< segments        outcomes, runs: by collection
                                         ──  transcripts
+takedowns ──< taken_down_items
 ```
 A channel of an item may be there once for each encoder: while a new model is brought in, the old
 one's vectors still serve. Whoever reads vectors says which encoder's.
@@ -165,4 +166,37 @@ runs = Table(
     Column("finished_at", String(32)),
     Column("summary_json", Text),
     Index("ix_runs_collection_started_at", "collection", "started_at"),
+)
+
+takedowns = Table(
+    "takedowns",
+    metadata,
+    Column("takedown_id", String(64), primary_key=True),
+    # No reference: something may be blocked before the collection's first ingest.
+    Column("collection", String(64), nullable=False),
+    Column("requested_at", String(32), nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("reason", Text),
+    # Ids of items with equal content that were left alone.
+    Column("same_content_json", Text, nullable=False),
+    # What was erased when.
+    Column("erasures_json", Text, nullable=False),
+    # When nothing held it any more.
+    Column("erased_at", String(32)),
+    Column("lifted_at", String(32)),
+    Column("lifted_by", Text),
+    Index("ix_takedowns_collection_lifted_at", "collection", "lifted_at"),
+)
+
+taken_down_items = Table(
+    "taken_down_items",
+    metadata,
+    Column("takedown_id", String(64), ForeignKey("takedowns.takedown_id"), primary_key=True),
+    Column("item_id", ItemIdText, primary_key=True),
+    Column("collection", String(64), nullable=False),
+    # Of the item's bytes; null where there never was such an item.
+    Column("content_sha256", String(64)),
+    Column("state", String(16), nullable=False),
+    Index("ix_taken_down_items_collection_item_id", "collection", "item_id"),
+    Index("ix_taken_down_items_collection_content_sha256", "collection", "content_sha256"),
 )

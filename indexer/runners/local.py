@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from encoders.media.segmentation import utterance_segments
 from encoders.space import Vectors, require_same_space
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
+from indexer.catalog.takedown_records import TakenDown, why_refused
 from indexer.decode_ahead import DecodeAhead
 from indexer.jobs import Job, Piece, Sealed, Settled, SpeechPiece, failed_outcome
 from indexer.outcomes import IngestSummary
@@ -235,11 +236,41 @@ class LocalRunner:
 
     def _write(self) -> None:
         started = time.perf_counter()
-        if self._writes or self._outcomes:
-            self._catalog.write(self._collection, self._writes, self._outcomes, run_id=self._run_id)
+        while self._writes or self._outcomes:
+            try:
+                self._catalog.write(
+                    self._collection, self._writes, self._outcomes, run_id=self._run_id
+                )
+            except TakenDown as error:
+                self._give_up(error.refused)
+            else:
+                break
         self._writes, self._outcomes = [], []
         self._last_write = time.monotonic()
         self._summary.stages["write"] += time.perf_counter() - started
+
+    def _give_up(self, refused: Mapping[str, str]) -> None:
+        """Drop items that were taken down after they were planned; their outcome says so."""
+        states = {outcome.item_id: outcome.state for outcome in self._outcomes}
+        outcomes = [outcome for outcome in self._outcomes if outcome.item_id not in refused]
+        for write in self._writes:
+            item = write.item
+            if item.item_id not in refused:
+                continue
+            outcome = Outcome(
+                location=item.location,
+                item_id=item.item_id,
+                state="skipped",
+                reason="taken_down",
+                detail=why_refused(refused[item.item_id]),
+                content_sha256=item.content_sha256,
+            )
+            outcomes.append(outcome)
+            # New attributes of an unchanged file are written without an outcome.
+            self._summary.recount(states.get(item.item_id, "unchanged"), outcome)
+            self._summary.segments -= sum(len(channel.segments) for channel in write.channels)
+        self._outcomes = outcomes
+        self._writes = [write for write in self._writes if write.item.item_id not in refused]
 
 
 def _channel_vectors(task: ChannelTask, job: Job) -> ChannelVectors:

@@ -24,6 +24,7 @@ from search_api.cli import (
     search,
     serve,
     snapshots,
+    takedown,
 )
 
 EXIT_FAILED = 1
@@ -50,6 +51,7 @@ for command in (
     items.status,
     items.failures,
     items.delete,
+    takedown.takedown,
     snapshots.snapshots,
     snapshots.rollback,
     export.export,

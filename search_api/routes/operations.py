@@ -25,8 +25,25 @@ from search_api.schemas import (
     SnapshotList,
     SnapshotOut,
 )
-from search_api.service import Service
+from search_api.service import SearchService, Service
 from search_api.settings import is_loopback
+
+
+def require_loopback(service: SearchService, command: str) -> None:
+    """Refuse changes while other machines reach this server: there are no keys yet.
+
+    Args:
+        service: whose host counts.
+        command: what does the same where the data lies.
+
+    Raises:
+        NotAllowed: naming the command.
+    """
+    if not is_loopback(service.settings.host):
+        raise NotAllowed(
+            "this server can be reached from other machines and has no keys, so it changes nothing "
+            f"for whoever asks; run `{command}` where its data lies"
+        )
 
 
 @get("/collections", responses=problem_responses(429, 503), summary="List collections")
@@ -110,11 +127,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
     ingest or reindex publishes a new snapshot.
     """
     service.require_collection(data.collection)
-    if not is_loopback(service.settings.host):
-        raise NotAllowed(
-            "this server can be reached from other machines and has no keys, so it changes nothing "
-            "for whoever asks; run `kindred rollback` where its data lies"
-        )
+    require_loopback(service, "kindred rollback")
     settings, name = service.settings, service.config.name
     try:
         # Not in the searches' pool: a large snapshot is read whole before it is trusted.

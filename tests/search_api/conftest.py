@@ -34,3 +34,19 @@ def client(small: SmallCollection) -> Iterator[TestClient[Any]]:
         encoder = LocalQueryEncoder(small.loader, small.config, sandbox)
         with TestClient(create_app(settings, make_encoder=lambda *_: encoder)) as client:
             yield client
+
+
+@pytest.fixture
+def reachable_client(small: SmallCollection) -> Iterator[TestClient[Any]]:
+    """The API as it is when other machines reach it."""
+    settings = Settings(
+        data_dir=str(small.data_dir.root),
+        models_dir=str(small.folder),
+        collection=str(small.config_path),
+        host="0.0.0.0",
+        allow_anonymous=True,
+    )
+    with DecodeSandbox() as sandbox:
+        encoder = LocalQueryEncoder(small.loader, small.config, sandbox)
+        with TestClient(create_app(settings, make_encoder=lambda *_: encoder)) as client:
+            yield client

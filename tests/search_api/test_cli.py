@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,114 @@ def test_deleted_items_vanish_at_once_and_unknown_ids_are_named(
     assert item_id not in [hit["item_id"] for hit in answer["hits"]]
     code, deleted = kindred("delete", item_id)
     assert (code, deleted["unknown"]) == (1, [item_id])
+
+
+def files_holding(folder: Path, *needles: bytes) -> list[str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if any(one in path.read_bytes() for one in needles)]
+
+
+def ids_by_name(kindred: Callable[..., tuple[int, Any]], *question: str) -> dict[str, str]:
+    _, answer = kindred("search", *question, "--limit", "50")
+    return {Path(hit["location"]).name: hit["item_id"] for hit in answer["hits"]}
+
+
+def test_taken_down_from_ingest_to_receipt(
+    kindred: Callable[..., tuple[int, Any]], media: Path, tmp_path: Path
+) -> None:
+    """Two files of equal bytes: one is taken down, then both, and no byte of them is left."""
+    (media / "loaf.txt").write_text(TEXTS["bread.txt"])
+    (media / "bread.json").write_text(json.dumps({"title": "Grandmother's handwriting"}))
+    kindred("ingest", str(media))
+    ids = ids_by_name(kindred, "baking bread")
+    needles = (b"Knead the dough", b"Grandmother")
+    assert files_holding(tmp_path / "data", *needles)
+
+    code, receipt = kindred("takedown", ids["bread.txt"], "nobody", "--reason", "a claim")
+    assert code == 0
+    assert (receipt["unknown"], receipt["same_content"]) == (["nobody"], [ids["loaf.txt"]])
+    assert (receipt["reason"], receipt["erased_at"]) == ("a claim", None)
+    assert len(receipt["erased_by"]["snapshots"]) == 1
+    names = ids_by_name(kindred, "baking bread")
+    assert "bread.txt" not in names
+    assert "loaf.txt" in names
+
+    shutil.copy(media / "bread.txt", media / "toast.txt")
+    code, summary = kindred("ingest", str(media))
+    skipped = {Path(file["location"]).name: file["reason"] for file in summary["skipped_files"]}
+    assert skipped == {"bread.txt": "taken_down", "toast.txt": "taken_down"}
+    states = ("encoded", "unchanged", "moved", "failed", "skipped")
+    assert summary["planned"] == sum(summary[state] for state in states) == 8
+    assert "loaf.txt" in ids_by_name(kindred, "baking bread")
+
+    code, receipt = kindred("takedown", ids["bread.txt"], "--same-content", "--purge")
+    assert code == 0
+    assert (receipt["held_by"], receipt["erased_by"]) == ([], None)
+    assert {item["item_id"]: item["state"] for item in receipt["items"]} == {
+        ids["bread.txt"]: "deleted_before",
+        ids["loaf.txt"]: "same_content",
+    }
+    assert files_holding(tmp_path / "data", *needles) == []
+    assert "loaf.txt" not in ids_by_name(kindred, "baking bread")
+    assert kindred("takedown", "--receipt", receipt["takedown_id"])[1] == receipt
+
+
+def test_a_takedown_is_lifted_on_purpose(
+    kindred: Callable[..., tuple[int, Any]], media: Path
+) -> None:
+    kindred("ingest", str(media))
+    item_id = ids_by_name(kindred, "baking bread")["bread.txt"]
+    _, receipt = kindred("takedown", item_id)
+    code, lifted = kindred("takedown", "--lift", receipt["takedown_id"])
+    assert code == 0
+    assert lifted["lifted_at"] is not None
+    assert lifted["lifted_by"]
+    assert "bread.txt" not in ids_by_name(kindred, "baking bread")
+    _, summary = kindred("ingest", str(media))
+    assert (summary["encoded"], summary["skipped"]) == (1, 0)
+    assert ids_by_name(kindred, "baking bread")["bread.txt"] == item_id
+    code, answer = kindred("takedown", "--lift", "takedown-0")
+    assert (code, answer["error"]["code"]) == (1, "unknown_takedown")
+
+
+def test_a_purge_that_must_wait_is_refused_after_the_takedown(
+    kindred: Callable[..., tuple[int, Any]], media: Path, tmp_path: Path
+) -> None:
+    kindred("ingest", str(media))
+    item_id = ids_by_name(kindred, "baking bread")["bread.txt"]
+    with writer_lock(DataDir(tmp_path / "data"), "starter", "a test"):
+        code, answer = kindred("takedown", item_id, "--purge")
+    assert (code, answer["error"]["code"]) == (3, "purge_refused")
+    assert "a test" in answer["error"]["message"]
+    assert "bread.txt" not in ids_by_name(kindred, "baking bread")
+    takedown_id = answer["error"]["detail"]["takedown"]
+    assert kindred("takedown", "--receipt", takedown_id)[1]["erased_at"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["an-id", "--lift", "x"], ["--lift", "x", "--purge"], ["--receipt", "x", "--lift", "y"]],
+)
+def test_a_takedown_says_one_thing(
+    kindred: Callable[..., tuple[int, Any]], arguments: list[str]
+) -> None:
+    code, answer = kindred("takedown", *arguments)
+    assert (code, answer["error"]["code"]) == (2, "usage")
+
+
+def test_a_receipt_reads_well(
+    kindred: Callable[..., tuple[int, Any]], media: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kindred("ingest", str(media))
+    item_id = ids_by_name(kindred, "baking bread")["bread.txt"]
+    assert run(["takedown", item_id, "nobody"]) == 0
+    told = capsys.readouterr().out
+    assert "2 ids blocked, 1 items hidden" in told
+    assert "no item 'nobody'" in told
+    assert "still held by snapshot" in told
+    assert "3 more published snapshots" in told
+    assert run(["takedown", item_id, "--purge"]) == 0
+    assert "nothing holds it since" in capsys.readouterr().out
 
 
 def test_rolling_back_and_forward(kindred: Callable[..., tuple[int, Any]], media: Path) -> None:

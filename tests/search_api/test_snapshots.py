@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from litestar.testing import TestClient
 
-from encoders.media.sandbox import DecodeSandbox
 from indexer.publish import finished_snapshots
 from indexer.reindex import reindex
-from search_api.app import create_app
-from search_api.query_vectors import LocalQueryEncoder
-from search_api.settings import Settings
 from tests.search_api.small_collection import SmallCollection
 
 
@@ -39,22 +33,6 @@ def found(client: TestClient[Any]) -> set[str]:
     body = {"query": {"text": "red"}, "channels": ["pictures"], "limit": 50}
     answer = client.post("/v1/search", json=body).json()
     return {hit["item_id"] for hit in answer["hits"]}
-
-
-@pytest.fixture
-def reachable_client(small: SmallCollection) -> Iterator[TestClient[Any]]:
-    """The API as it is when other machines reach it."""
-    settings = Settings(
-        data_dir=str(small.data_dir.root),
-        models_dir=str(small.folder),
-        collection=str(small.config_path),
-        host="0.0.0.0",
-        allow_anonymous=True,
-    )
-    with DecodeSandbox() as sandbox:
-        encoder = LocalQueryEncoder(small.loader, small.config, sandbox)
-        with TestClient(create_app(settings, make_encoder=lambda *_: encoder)) as client:
-            yield client
 
 
 def test_there_are_none_before_the_first(client: TestClient[Any]) -> None:

@@ -77,6 +77,6 @@ def test_nothing_is_lost_on_the_way_up(tmp_path: Path, revision: str) -> None:
         assert (transcript is None) == (revision == "0001")
         assert catalog.transcript("old", "a") is None
         assert catalog.counts("old").segments == 8
-        catalog.delete("old", ["b"])
+        catalog.takedowns.take_down("old", ["b"], requested_by="me")
         catalog.check_integrity()
         assert catalog.counts("old").segments == 4

@@ -14,6 +14,9 @@ from indexer.ann.vector_index import NO_ROW, Neighbors, Rows, Selection, merged
 from indexer.delta import DeltaChannel
 from indexer.opened_snapshot import OpenedChannel
 
+EXACT_ROWS_PER_BLOCK = 16_384
+"""Vectors read at once by an exact search; 32 MB at 512 dimensions."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelInfo:
@@ -111,6 +114,47 @@ class ChannelView:
         fresh = self._search_delta(queries, k, allowed)
         rows = np.where(fresh.rows == NO_ROW, NO_ROW, fresh.rows + self._offset)
         return merged(found, Neighbors(rows, fresh.scores))
+
+    def search_exactly(
+        self,
+        queries: Vectors,
+        k: int,
+        live: NDArray[np.bool_],
+        among: NDArray[np.bool_] | None,
+    ) -> Neighbors:
+        """Return what `search` would if it compared each query with every row; slow.
+
+        Args:
+            queries: ``(num_queries, dim)`` float32.
+            k: how many segments.
+            live: mask over the view's items.
+            among: mask over the view's items.
+        """
+        allowed = live if among is None else live & among
+        fresh = self._search_delta(queries, k, allowed)
+        best = Neighbors(
+            np.where(fresh.rows == NO_ROW, NO_ROW, fresh.rows + self._offset), fresh.scores
+        )
+        if self._opened is None:
+            return best
+        rows = np.flatnonzero(allowed[self._opened.item_rows])
+        for start in range(0, len(rows), EXACT_ROWS_PER_BLOCK):
+            some = rows[start : start + EXACT_ROWS_PER_BLOCK]
+            vectors = self._opened.index.vectors(some)
+            found = ExactIndex(self._identity.space_id, self._identity.dim, vectors).search(
+                queries, k
+            )
+            known = np.where(found.rows == NO_ROW, NO_ROW, some[found.rows])
+            best = merged(best, Neighbors(known, found.scores))
+        return best
+
+    def num_selected(self, live: NDArray[np.bool_], among: NDArray[np.bool_] | None) -> int:
+        """Count the segments of items that are live and, if given, in ``among``."""
+        allowed = live if among is None else live & among
+        num_fresh = int(np.count_nonzero(allowed[self._delta.item_rows]))
+        if self._opened is None:
+            return num_fresh
+        return num_fresh + int(np.count_nonzero(allowed[self._opened.item_rows]))
 
     def _search_delta(self, queries: Vectors, k: int, allowed: NDArray[np.bool_]) -> Neighbors:
         index = ExactIndex(self._identity.space_id, self._identity.dim, self._delta.vectors)

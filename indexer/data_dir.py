@@ -26,22 +26,32 @@ class DataDir:
         """The SQLite catalog."""
         return self.root / "catalog.sqlite"
 
+    @property
+    def all_snapshots(self) -> Path:
+        """The folder that holds one folder of snapshots for each collection."""
+        return self.root / "snapshots"
+
     def snapshots(self, collection: str) -> Path:
         """The folder of a collection's snapshots and of the pointer to the live one."""
-        return self.root / "snapshots" / collection
+        return self.all_snapshots / collection
 
     @property
     def catalog_lock(self) -> Path:
         """The lock file held while the catalog is created or its schema is brought up to date."""
         return self.root / "catalog.lock"
 
+    @property
+    def locks(self) -> Path:
+        """The folder of the lock files of collections."""
+        return self.root / "locks"
+
     def writer_lock(self, collection: str) -> Path:
         """The lock file that one ingest or reindex of a collection holds."""
-        return self.root / "locks" / f"{collection}.lock"
+        return self.locks / f"{collection}.lock"
 
     def publish_lock(self, collection: str) -> Path:
         """The lock file held while another snapshot of a collection becomes the live one."""
-        return self.root / "locks" / f"{collection}.publish.lock"
+        return self.locks / f"{collection}.publish.lock"
 
     @property
     def thumbnails(self) -> Path:
@@ -67,3 +77,15 @@ class DataDir:
     def run(self) -> Path:
         """Sockets and other files of running processes; safe to delete while nothing runs."""
         return self.root / "run"
+
+    @property
+    def passing(self) -> tuple[Path, ...]:
+        """What is no state: caches, locks and sockets. A backup leaves it out."""
+        return (
+            self.catalog_lock,
+            self.locks,
+            self.thumbnails,
+            self.playable,
+            self.questions,
+            self.run,
+        )

@@ -132,6 +132,16 @@ class LiveView:
             raise ValueError(f"among must be {self.live.shape}, got {among.shape}")
         return self._channel(channel).search(queries, k, self.live, among)
 
+    def search_exactly(
+        self, channel: str, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None
+    ) -> Neighbors:
+        """Return what `search` would if it compared each query with every segment; slow."""
+        return self._channel(channel).search_exactly(queries, k, self.live, among)
+
+    def num_selected(self, channel: str, among: NDArray[np.bool_] | None = None) -> int:
+        """Count the segments of a channel whose items are live and, if given, in ``among``."""
+        return self._channel(channel).num_selected(self.live, among)
+
     def segments(self, channel: str, rows: Rows) -> SegmentColumns:
         """Return item, times and words of segment rows, in the order given."""
         return self._channel(channel).segments(np.asarray(rows, dtype=np.int64))

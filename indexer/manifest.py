@@ -11,7 +11,7 @@ from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from encoders.space import require_same_space
 from indexer.ann.index_entry import IndexEntry
-from indexer.durable_files import file_sha256
+from indexer.durable_files import file_sha256, sync_file, sync_folder
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -127,6 +127,19 @@ def read_manifest(folder: Path) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotCorrupt(f"{path}: not a manifest: {error}", file=str(path)) from error
+
+
+def durable_entries(folder: Path) -> dict[str, FileEntry]:
+    """Bring every file and folder below ``folder`` to the disk and return what the files are."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)
+            continue
+        sync_file(path)
+        name = path.relative_to(folder).as_posix()
+        files[name] = FileEntry(file_sha256(path), path.stat().st_size)
+    return files
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:

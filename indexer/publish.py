@@ -153,7 +153,7 @@ def publish(
         overruled: what the gate found wrong with it, to be remembered.
     """
     collection = snapshot.manifest.collection
-    with _publish_lock(data_dir, collection):
+    with publish_lock(data_dir, collection):
         _swap(snapshot, data_dir, overruled)
         finished = finished_snapshots(data_dir, collection)
         for path in finished[: max(0, len(finished) - keep)]:
@@ -168,7 +168,7 @@ def remove_snapshots(data_dir: DataDir, collection: str, snapshot_ids: Sequence[
         SnapshotCorrupt: the pointer is damaged, so that nobody knows which one is live.
     """
     removed = []
-    with _publish_lock(data_dir, collection):
+    with publish_lock(data_dir, collection):
         pointer = read_pointer(data_dir, collection)
         live = pointer.snapshot_id if pointer else None
         for path in finished_snapshots(data_dir, collection):
@@ -209,7 +209,7 @@ def roll_back(
         SpaceMismatch: it was made by encoders that the collection does not use any more.
         SmokeSearchFailed: it cannot be searched.
     """
-    with _publish_lock(data_dir, collection):
+    with publish_lock(data_dir, collection):
         path = _earlier_snapshot(data_dir, collection, snapshot_id)
         if identities_of is not None:
             own = own_collection(path, identities_of)
@@ -252,7 +252,7 @@ def _swap(snapshot: Snapshot, data_dir: DataDir, overruled: Sequence[str] = ()) 
     replace_durably(path, msgspec.json.encode(pointer))
 
 
-def _publish_lock(data_dir: DataDir, collection: str) -> FileLock:
+def publish_lock(data_dir: DataDir, collection: str) -> FileLock:
     """Return the lock under which the pointer moves, so that its target is not removed."""
     path = data_dir.publish_lock(collection)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,26 @@ def recall(sample: RecallSample, found: Neighbors, vectors: NDArray[np.float16])
     """
     kept = others(found, sample.rows, sample.k)
     candidates = vectors[np.maximum(kept.rows, 0)].astype(np.float32)
-    scores = np.einsum("qd,qkd->qk", sample.queries, candidates)
-    right = (kept.rows >= 0) & (scores >= sample.kth_scores[:, None] - TIE)
-    return float(right.mean())
+    return float(is_right(sample.queries, sample.kth_scores, kept.rows, candidates).mean())
+
+
+def is_right(
+    queries: Vectors,
+    kth_scores: NDArray[np.float32],
+    rows: Rows,
+    candidates: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """Tell which answers are among the true nearest neighbours; ties count as true.
+
+    Args:
+        queries: ``(num_queries, dim)`` float32.
+        kth_scores: ``(num_queries,)`` score of the last true neighbour.
+        rows: ``(num_queries, k)`` answers, -1 where there is none.
+        candidates: ``(num_queries, k, dim)`` vectors of ``rows``; scores of approximate indexes are
+            estimates, so they are computed again.
+
+    Returns:
+        ``(num_queries, k)``.
+    """
+    scores: NDArray[np.float32] = np.einsum("qd,qkd->qk", queries, candidates)
+    return (rows >= 0) & (scores >= kth_scores[:, None] - TIE)

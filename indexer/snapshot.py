@@ -30,15 +30,15 @@ from indexer.ann.opening import EXACT_FILE, FAISS_FILE
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig, IndexConfig
 from indexer.data_dir import DataDir
-from indexer.durable_files import file_sha256, sync_file, sync_folder
+from indexer.durable_files import sync_file, sync_folder
 from indexer.manifest import (
     FORMAT_VERSION,
     MANIFEST_FILE,
     ChannelEntry,
-    FileEntry,
     Manifest,
     SnapshotCorrupt,
     SnapshotUnreadable,
+    durable_entries,
     encode_manifest,
     read_manifest,
     require_spaces,
@@ -176,7 +176,7 @@ def build_snapshot(
             config_digest=config.digest,
             num_items=num_items,
             channels=channels,
-            files=_durable_files(folder),
+            files=durable_entries(folder),
         )
         return _finished(folder, manifest)
     except BaseException:
@@ -255,19 +255,6 @@ def _indexed(
         recall_at_10=built.recall_at_10,
         index=entry,
     )
-
-
-def _durable_files(folder: Path) -> dict[str, FileEntry]:
-    """Bring every file and folder to the disk and return what they are."""
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-            continue
-        sync_file(path)
-        name = path.relative_to(folder).as_posix()
-        files[name] = FileEntry(file_sha256(path), path.stat().st_size)
-    return files
 
 
 def _finished(folder: Path, manifest: Manifest) -> Snapshot:

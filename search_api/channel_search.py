@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from encoders.query_encoding import ChannelQuery
 from encoders.space import require_same_space
+from indexer.ann.vector_index import Rows
 from indexer.live_view import LiveView
 from search_api.fusion import RankedItem
 from search_api.grouping import ItemGroup, best_per_row, group_by_item
@@ -29,6 +30,9 @@ WIDENING = 4
 MAX_SEGMENTS_FOR_DEPTH = 1024
 """Beyond this many segments a channel widens only as far as the request's limit needs."""
 
+NEAREST_KEPT = 10
+"""Segments per query vector that an answer keeps for measuring recall."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelAnswer:
@@ -39,6 +43,9 @@ class ChannelAnswer:
 
     groups: dict[int, ItemGroup]
     """By item row, the segments that matched."""
+
+    nearest_rows: Rows
+    """``(num_queries, up to NEAREST_KEPT)`` the nearest segments, nearest first; -1 for none."""
 
 
 def search_channel(
@@ -70,7 +77,7 @@ def search_channel(
     """
     info = view.channels[channel]
     if not info.num_rows:
-        return ChannelAnswer([], {})
+        return ChannelAnswer([], {}, np.empty((len(query.vectors), 0), np.int64))
     require_same_space(
         "the query",
         query.space_id,
@@ -94,7 +101,8 @@ def search_channel(
         if len(groups) >= wanted or floor == -np.inf:
             break
         num_segments = min(WIDENING * num_segments, info.num_rows)
-    return _answer(view, groups)
+    # A copy: the answer would else keep all rows that were found in memory.
+    return _answer(view, groups, neighbors.rows[:, :NEAREST_KEPT].copy())
 
 
 def _certain_above(
@@ -111,7 +119,7 @@ def _certain_above(
     return float(scores[cut_off, -1].max()) if cut_off.any() else -np.inf
 
 
-def _answer(view: LiveView, groups: list[ItemGroup]) -> ChannelAnswer:
+def _answer(view: LiveView, groups: list[ItemGroup], nearest_rows: Rows) -> ChannelAnswer:
     """Order the groups by score, equal scores by item id."""
     import pyarrow as pa
 
@@ -122,4 +130,5 @@ def _answer(view: LiveView, groups: list[ItemGroup]) -> ChannelAnswer:
     return ChannelAnswer(
         items=[RankedItem(group.item_row, item_id, group.score) for group, item_id in named],
         groups={group.item_row: group for group, _ in named},
+        nearest_rows=nearest_rows,
     )

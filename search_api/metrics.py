@@ -50,6 +50,25 @@ class Metrics:
             ["remembered"],
             registry=self.registry,
         )
+        # Two counters, so that workers can be added up: recall is found over expected.
+        self.recall_expected = Counter(
+            "kindred_recall_expected",
+            "True nearest segments, at most 10 a query vector, of searches sampled for recall.",
+            ["channel", "band"],
+            registry=self.registry,
+        )
+        self.recall_found = Counter(
+            "kindred_recall_found",
+            "Those of kindred_recall_expected that the search had found.",
+            ["channel", "band"],
+            registry=self.registry,
+        )
+        self.recall_samples = Counter(
+            "kindred_recall_samples",
+            "Searches drawn for a sample of recall: taken, dropped while another was, or failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.refresh_failures = Counter(
             "kindred_refresh_failures",
             "Attempts to read new writes or a new snapshot that failed.",

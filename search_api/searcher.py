@@ -29,6 +29,7 @@ from search_api.filter_mask import filter_mask
 from search_api.filters import Filter, filter_fields, parse_filter
 from search_api.fusion import RankedItem, fuse_ranks, merge_channels
 from search_api.hits import make_hits
+from search_api.live_recall import AnsweredSearch
 from search_api.query_vectors import QueryEncoder
 from search_api.schemas import SearchOptions, SearchRequest, SearchResponse
 
@@ -52,6 +53,7 @@ class Searcher:
             two states.
         query_encoder: turns questions into vectors.
         run: runs the part that does not wait; a thread by default.
+        on_answer: told of every search that was answered; returns at once and raises nothing.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class Searcher:
         query_encoder: QueryEncoder,
         *,
         run: Runner = asyncio.to_thread,
+        on_answer: Callable[[AnsweredSearch], None] = lambda answered: None,
     ) -> None:
         self._config = config
         self._view_of = view_of
         self._query_encoder = query_encoder
         self._run = run
+        self._on_answer = on_answer
         self._fields = filter_fields(config.attributes)
 
     async def search(self, request: SearchRequest) -> SearchResponse:
@@ -243,6 +247,8 @@ class Searcher:
             for channel, query in queries.items()
             if channel in view.channels
         }
+        nearest_rows = {channel: answer.nearest_rows for channel, answer in answers.items()}
+        self._on_answer(AnsweredSearch(view, queries, nearest_rows, among))
         by_space: dict[str, list[Sequence[RankedItem]]] = defaultdict(list)
         for channel, answer in answers.items():
             by_space[view.channels[channel].space_id].append(answer.items)

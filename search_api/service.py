@@ -33,6 +33,7 @@ from indexer.served_collection import (
 from search_api.bounded_pool import BoundedPool
 from search_api.encoder_sockets import encoder_key, encoder_socket
 from search_api.errors import NotReady, UnknownCollection
+from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
 from search_api.playable import Playables
 from search_api.query_vectors import QueryEncoder, planned_channels
@@ -83,6 +84,7 @@ class SearchService:
     view_problem: str | None = "nothing has been read yet"
     """Why there is no view, or why the newest state could not be read; ``None``: all is well."""
 
+    live_recall: LiveRecall = field(init=False)
     searcher: Searcher = field(init=False)
     thumbnails: Thumbnails = field(init=False)
     playables: Playables = field(init=False)
@@ -94,6 +96,7 @@ class SearchService:
     _retiring: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
+        self.live_recall = LiveRecall(self.settings.recall_sample_every, self.metrics)
         self.searcher = self._new_searcher()
         # Whatever encoder process there is then decodes for them.
         self.thumbnails = Thumbnails(
@@ -129,6 +132,7 @@ class SearchService:
             lambda: self.view() if collection is self.collection else collection.view(),
             texts,
             run=self.pool.run,
+            on_answer=self.live_recall.offer,
         )
 
     def identities_of(self, config: CollectionConfig) -> Mapping[str, EncoderIdentity]:
@@ -260,6 +264,7 @@ class SearchService:
             retiring.cancel()
         await self.encoder.aclose()
         await asyncio.to_thread(self.pool.close)
+        await asyncio.to_thread(self.live_recall.close)
         self.catalog.close()
 
     def require_collection(self, name: str | None) -> None:

@@ -90,6 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     refresh_seconds: Seconds = 0.2
     """How often a worker looks for new writes and snapshots."""
 
+    recall_sample_every: Annotated[int, msgspec.Meta(ge=0)] = 100
+    """On average one of so many searches is also answered exactly, in the background, so that
+    ``/metrics`` tells the recall; 0: none.
+    """
+
     encoder_sockets: str | None = None
     """Folder of the sockets that encoder processes listen at; filled by the supervisor."""
 

@@ -47,7 +47,7 @@ def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_jso
             _print_plan(plan, as_json)
             return 0
         with writer_lock(work.data_dir, work.config.name, "kindred backfill"):
-            require_models(work)
+            require_models(work.config, work.loader)
             options = IngestOptions(num_decode_workers=decode_workers())
             with output.ingest_progress(quiet=as_json) as on_progress:
                 report = run_backfill(work.catalog, work.config, work.loader, options, on_progress)

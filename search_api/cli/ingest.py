@@ -19,6 +19,8 @@ from search_api.cli.workspace import (
 )
 
 if TYPE_CHECKING:
+    from encoders.loading import EncoderLoader
+    from indexer.config import CollectionConfig
     from indexer.outcomes import IngestSummary
     from indexer.reindex import ReindexReport
 
@@ -72,7 +74,7 @@ def ingest(
         open_workspace(collection, run_budget=ingest_run_budget()) as work,
         writer_lock(work.data_dir, work.config.name, "kindred ingest"),
     ):
-        require_models(work)
+        require_models(work.config, work.loader)
         with output.ingest_progress(quiet=as_json) as on_progress:
             summary = run_ingest(
                 paths, work.catalog, work.config, work.loader, options, on_progress
@@ -106,7 +108,7 @@ def reindex(collection: str, if_changed: bool, force: bool, as_json: bool) -> in
     return 0
 
 
-def require_models(work: Workspace) -> None:
+def require_models(config: CollectionConfig, loader: EncoderLoader) -> None:
     """Refuse to start when weights that the collection needs are not there.
 
     Raises:
@@ -114,9 +116,9 @@ def require_models(work: Workspace) -> None:
     """
     from encoders.models.lookup import required_models
 
-    for channel in work.config.channels.values():
+    for channel in config.channels.values():
         for name in required_models(channel.encoder):
-            work.loader.models.require(name)
+            loader.models.require(name)
 
 
 def publish_changes(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:

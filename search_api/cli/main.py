@@ -15,6 +15,8 @@ from encoders.media.rejection import MediaRejected
 from encoders.thread_defaults import set_thread_defaults
 from search_api.cli import (
     backfill,
+    backup,
+    cost_plan,
     demo,
     doctor,
     export,
@@ -46,6 +48,7 @@ for command in (
     ingest.ingest,
     ingest.reindex,
     backfill.backfill,
+    cost_plan.cost_plan,
     search.search,
     serve.serve,
     items.status,
@@ -54,6 +57,8 @@ for command in (
     takedown.takedown,
     snapshots.snapshots,
     snapshots.rollback,
+    backup.backup,
+    backup.restore,
     export.export,
     models.models,
     doctor.doctor,

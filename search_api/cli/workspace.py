@@ -108,8 +108,6 @@ def open_workspace(collection: str, *, run_budget: RunBudget | None = None) -> I
         collection: name, or path of a YAML.
         run_budget: see `EncoderLoader`.
     """
-    from encoders.loading import EncoderLoader
-    from encoders.models.folder import ModelFolder
     from indexer.catalog.catalog import Catalog
     from indexer.config import load_collection
     from indexer.data_dir import DataDir
@@ -117,10 +115,21 @@ def open_workspace(collection: str, *, run_budget: RunBudget | None = None) -> I
     config = load_collection(collection)
     data_dir = DataDir.from_environment()
     with Catalog.open(data_dir) as catalog:
-        loader = EncoderLoader(
-            ModelFolder.from_environment(),
-            num_threads=encode_threads(),
-            device=encoder_device(),
-            run_budget=run_budget,
-        )
-        yield Workspace(data_dir, config, catalog, loader)
+        yield Workspace(data_dir, config, catalog, open_loader(run_budget=run_budget))
+
+
+def open_loader(*, run_budget: RunBudget | None = None) -> EncoderLoader:
+    """Return what opens encoders, with the threads and the device that the environment names.
+
+    Args:
+        run_budget: see `EncoderLoader`.
+    """
+    from encoders.loading import EncoderLoader
+    from encoders.models.folder import ModelFolder
+
+    return EncoderLoader(
+        ModelFolder.from_environment(),
+        num_threads=encode_threads(),
+        device=encoder_device(),
+        run_budget=run_budget,
+    )

@@ -211,6 +211,7 @@ def backfill(
         ingested = ingest(
             plan.originals, catalog, config, loader, replace(options, prune=False), on_progress
         )
+    _copy_equal_content(catalog, config, loader)
     return BackfillReport(len(plan.rewordings), ingested, plan_backfill(catalog, config, loader))
 
 
@@ -267,6 +268,26 @@ def _batches(rewordings: Sequence[Rewording]) -> Iterator[list[Rewording]]:
                 batch, num_segments = [], 0
         if batch:
             yield batch
+
+
+def _copy_equal_content(catalog: Catalog, config: CollectionConfig, loader: EncoderLoader) -> None:
+    """Give items what was made of equal content: uploads of the same bytes are one file."""
+    identities = channel_identities(config, loader)
+    cuts = _segmentation_ids(config, loader)
+    for known in list(catalog.known_items(config.name)):
+        copied = []
+        for name, states in known.channels.items():
+            if name not in config.channels:
+                continue
+            encoder_id = identities[name].encoder_id
+            if any(state.encoder_id == encoder_id for state in states):
+                continue
+            twin = catalog.reusable(states[0].source_sha256, cuts[name], encoder_id)
+            if twin is not None:
+                copied.append(replace(twin, channel=name))
+        if copied:
+            write = ItemWrite(known.item, tuple(copied), adds_encodings=True)
+            catalog.write(config.name, [write])
 
 
 def _reword(

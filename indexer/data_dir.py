@@ -53,6 +53,15 @@ class DataDir:
         """The lock file held while another snapshot of a collection becomes the live one."""
         return self.locks / f"{collection}.publish.lock"
 
+    def fold_lock(self, collection: str) -> Path:
+        """The lock file of whoever folds the delta of a collection into a new snapshot."""
+        return self.root / "locks" / f"{collection}.fold.lock"
+
+    @property
+    def blobs(self) -> Path:
+        """Originals that were uploaded, by content; see `BlobStore`."""
+        return self.root / "blobs"
+
     @property
     def thumbnails(self) -> Path:
         """Small pictures made once for display, by content; safe to delete."""

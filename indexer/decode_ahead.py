@@ -33,7 +33,7 @@ from indexer.jobs import (
     planned_or_settled,
 )
 from indexer.pieces import Convert, OpenRecognizer, PieceMaker
-from indexer.plan import Planner
+from indexer.plan import Plans
 from indexer.walk import FoundFile
 
 LOOK_AHEAD = 16
@@ -68,7 +68,7 @@ class DecodeAhead:
     def __init__(
         self,
         files: Iterable[FoundFile],
-        planner: Planner,
+        planner: Plans,
         sandbox: DecodeSandbox,
         open_recognizer: OpenRecognizer,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from encoders.errors import KindredError
+from encoders.errors import KindredError, SpaceMismatch
 
 
 class Refused(KindredError):
@@ -27,6 +27,46 @@ class SourceMissing(KindredError):
     """A path to ingest does not exist."""
 
     code = "source_missing"
+
+
+class BadVectors(KindredError):
+    """Vectors given with an item that its channel cannot hold."""
+
+    code = "bad_vectors"
+
+
+class VectorSpaceMismatch(SpaceMismatch):
+    """Vectors given with an item are of another space than its channel."""
+
+
+class KeyReused(KindredError):
+    """An idempotency key that came with another request before."""
+
+    code = "idempotency_key_reused"
+
+
+class KeyInUse(KindredError):
+    """A request whose idempotency key another attempt works on."""
+
+    code = "idempotency_key_in_use"
+
+
+class LeaseLost(KindredError):
+    """A job that somebody else has taken up."""
+
+    code = "lease_lost"
+
+
+class TooManyJobs(KindredError):
+    """More jobs wait than a server keeps."""
+
+    code = "too_many_jobs"
+
+
+class NoChannelForItem(KindredError):
+    """An item that nothing in the collection could find."""
+
+    code = "no_channel_for_item"
 
 
 class AttributesError(KindredError):

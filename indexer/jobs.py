@@ -13,7 +13,7 @@ from encoders.space import Vectors
 from encoders.speech.recognizer import RecordingLanguage, SpeechWindow
 from indexer.catalog.records import ItemRecord, Outcome, OutcomeState
 from indexer.errors import AttributesError
-from indexer.plan import ChannelTask, PlannedItem, Planner, Skipped
+from indexer.plan import ChannelTask, PlannedItem, Plans, Skipped
 from indexer.walk import FoundFile
 
 
@@ -110,7 +110,7 @@ def failed_outcome(item: ItemRecord, error: KindredError) -> Outcome:
     )
 
 
-def planned_or_settled(planner: Planner, found: FoundFile) -> PlannedItem | Settled:
+def planned_or_settled(planner: Plans, found: FoundFile) -> PlannedItem | Settled:
     """Plan a file; what needs no encoding, or cannot be taken, is settled at once."""
     try:
         planned = planner.plan(found)

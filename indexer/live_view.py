@@ -98,6 +98,11 @@ class LiveView:
         """How many items changed since the snapshot, deleted ones included."""
         return len(self.delta.rows_by_id)
 
+    @property
+    def num_delta_segments(self) -> int:
+        """How many vectors are searched beside the snapshot, hidden ones included."""
+        return sum(channel.num_rows for channel in self.delta.channels.values())
+
     @cached_property
     def items(self) -> pa.Table:
         """Items as `item_table.items_schema` describes them: the snapshot's, then the delta's."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from indexer.catalog.records import Outcome, OutcomeState
+from indexer.catalog.run_writes import LeftAlone
 
 STATES = ("encoded", "unchanged", "moved", "failed", "skipped")
 
@@ -86,6 +87,12 @@ class IngestSummary:
         """Replace a file's outcome, which was counted as ``state``."""
         self.counts[state] -= 1
         self.count(outcome)
+
+    def leave(self, left: LeftAlone) -> None:
+        """Count a file as skipped instead: somebody else changed its item while the run went on."""
+        self.counts[left.state] -= 1
+        self.segments -= sum(len(channel.segments) for channel in left.write.channels)
+        self.count(left.outcome)
 
     @property
     def num_settled(self) -> int:

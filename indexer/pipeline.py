@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+from encoders.config import WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.loading import EncoderLoader
 from encoders.media.sandbox import DecodeLimits, DecodeSandbox
 from indexer.attributes import AttributeFile
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import Outcome
+from indexer.catalog.run_writes import RunWrites
 from indexer.config import CollectionConfig
 from indexer.decode_ahead import DecodeAhead
 from indexer.errors import MassDeleteRefused
@@ -56,7 +59,15 @@ def channel_identities(
     return {name: loader.identify(channel.encoder) for name, channel in config.channels.items()}
 
 
-def recognizer_ids(config: CollectionConfig, loader: EncoderLoader) -> Mapping[str, str]:
+class RecognizerIdentifier(Protocol):
+    """Says which recogniser a configuration describes: `EncoderLoader`."""
+
+    def identify_recognizer(self, config: WhisperConfig) -> str:
+        """Return its id without loading it."""
+        ...
+
+
+def recognizer_ids(config: CollectionConfig, loader: RecognizerIdentifier) -> Mapping[str, str]:
     """Return which recogniser each channel of speech uses, without loading any weights.
 
     Raises:
@@ -108,13 +119,16 @@ def ingest(
     run_id = catalog.start_run(config.name, "ingest")
     summary = IngestSummary(planned=len(files))
     on_progress(summary)
+    # Before the items are read: whatever comes after is none of this run's business.
+    since_seq = catalog.change_seq(config.name)
     known = KnownFiles.load(catalog, config.name)
     known.look_for_exchanges(files)
     hashed_before = known.hash_seconds
     recognizers = recognizer_ids(config, loader)
     planner = Planner(catalog, config, identities, recognizers, known, attribute_file)
+    store = RunWrites(catalog, since_seq, summary.leave)
     with DecodeSandbox(options.limits, num_workers=options.num_decode_workers) as sandbox:
-        runner = LocalRunner(catalog, config.name, run_id, loader, summary, on_progress)
+        runner = LocalRunner(store, config.name, run_id, loader, summary, on_progress)
         ahead = DecodeAhead(files, planner, sandbox, loader.open_recognizer)
         runner.run(ahead)
         summary.stages |= {
@@ -124,7 +138,7 @@ def ingest(
         }
     if attribute_file is not None:
         summary.num_unused_attribute_rows = attribute_file.num_unused
-    _forget_or_prune(paths, files, catalog, config, known, summary, options)
+    _forget_or_prune(paths, files, catalog, store, config, known, summary, options)
     summary.seconds = time.perf_counter() - started
     catalog.finish_run(run_id, summary.as_json())
     return summary
@@ -134,6 +148,7 @@ def _forget_or_prune(
     paths: Sequence[Path],
     files: Sequence[FoundFile],
     catalog: Catalog,
+    store: RunWrites,
     config: CollectionConfig,
     known: KnownFiles,
     summary: IngestSummary,
@@ -168,7 +183,7 @@ def _forget_or_prune(
             would_remove=len(missing),
             known=num_known,
         )
-    removed = catalog.delete(config.name, missing)
+    removed = store.delete(config.name, missing)
     locations = {entry.item.item_id: entry.item.location for entry in known.by_location.values()}
     catalog.write(
         config.name,

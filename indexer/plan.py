@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from encoders.config import EncoderConfig, SegmentsConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
@@ -31,6 +31,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
 from indexer.catalog.takedown_records import why_refused
 from indexer.config import ChannelConfig, CollectionConfig
+from indexer.errors import NoChannelForItem
 from indexer.known_files import KnownFiles, content_sha256, is_untouched
 from indexer.transcript_files import chosen_transcript, said_besides_words
 from indexer.walk import FoundFile
@@ -97,6 +98,14 @@ class Skipped:
     detail: str
 
 
+class Plans(Protocol):
+    """Says what has to be done for a file."""
+
+    def plan(self, found: FoundFile) -> PlannedItem | Skipped:
+        """Decide what to do for one file; see `Planner.plan`."""
+        ...
+
+
 class Planner:
     """Turns found files into planned items."""
 
@@ -148,10 +157,37 @@ class Planner:
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
             item = replace(item, source=known.item.source, relative_path=known.item.relative_path)
-        wanted = self._wanted(found, medium, sha256, attributes)
+        wanted = self._wanted(item, found.transcripts)
         if not wanted:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
         return self._planned(item, wanted, before, moved is not None)
+
+    def plan_item(self, item: ItemRecord, given_channels: Set[str] | None = None) -> PlannedItem:
+        """Decide what to do for an item that is written whole, whatever was stored before.
+
+        Nothing of the item's earlier rows is kept in place: vectors of equal content are copied,
+        so that whoever else writes the item meanwhile cannot mix two versions of it.
+
+        Args:
+            item: as it shall be.
+            given_channels: of an item that has no original, the channels that are given; only
+                those over its attributes are then encoded. ``None``: it has one.
+
+        Raises:
+            NoChannelForItem: this collection has no channel for it.
+        """
+        wanted = self._wanted(item)
+        if given_channels is not None:
+            wanted = [
+                task
+                for task in wanted
+                if task.fields_text is not None and task.channel not in given_channels
+            ]
+        if not wanted and not given_channels:
+            raise NoChannelForItem(
+                _no_channel(self._config, item.medium, item.format), item_id=item.item_id
+            )
+        return self._planned(item, wanted, None, moved=False)
 
     def _beside(
         self, found: FoundFile, medium: Medium
@@ -217,17 +253,15 @@ class Planner:
             attributes=attributes,
         )
 
-    def _wanted(
-        self, found: FoundFile, medium: Medium, sha256: str, attributes: Mapping[str, object]
-    ) -> list[ChannelTask]:
+    def _wanted(self, item: ItemRecord, transcripts: tuple[Path, ...] = ()) -> list[ChannelTask]:
         tasks = []
-        for name, channel in self._config.channels_for(medium).items():
-            text = fields_text(attributes, channel) if channel.fields else None
+        for name, channel in self._config.channels_for(item.medium).items():
+            text = fields_text(item.attributes, channel) if channel.fields else None
             if text == "":
                 continue
             transcript = None
             if channel.recognizer is not None:
-                transcript = chosen_transcript(found.transcripts, channel.recognizer.language)
+                transcript = chosen_transcript(transcripts, channel.recognizer.language)
             tasks.append(
                 ChannelTask(
                     channel=name,
@@ -239,7 +273,7 @@ class Planner:
                         fields=channel.fields,
                         recognizer_id=self._recognizer_ids.get(name),
                     ),
-                    source_sha256=_source_sha256(sha256, text, transcript),
+                    source_sha256=_source_sha256(item.content_sha256, text, transcript),
                     fields_text=text,
                     recognizer=channel.recognizer,
                     transcript=transcript,

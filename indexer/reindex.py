@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
+from indexer.blob_sweep import sweep_blobs
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
@@ -20,6 +23,8 @@ from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read
 from indexer.publish import finished_snapshots, live_snapshot_path, publish
 from indexer.smoke_search import SmokeSearchFailed, smoke_search
 from indexer.snapshot import build_snapshot, remove_snapshot
+
+log = structlog.get_logger("kindred.reindex")
 
 
 class GateRefused(Refused):
@@ -129,6 +134,11 @@ def reindex(
     if expired:
         catalog.forget_encoders(config.name, expired)
     not_erased = _settled_takedowns(catalog, data_dir, config.name)
+    try:
+        sweep_blobs(catalog, data_dir)
+    except OSError as error:
+        # The snapshot is published; what could not be removed is tried again by the next.
+        log.warning("cannot remove uploads that nothing refers to", error=str(error))
     return ReindexReport(
         snapshot.manifest,
         built=True,

@@ -18,7 +18,7 @@ from search_api.lifespan import serving
 from search_api.metrics import Metrics, metrics_middleware
 from search_api.problems import EXCEPTION_HANDLERS
 from search_api.routes.health import health_router
-from search_api.routes.items import items_router
+from search_api.routes.item_writes import items_router, jobs_router
 from search_api.routes.operations import operations_router
 from search_api.routes.search import search_router
 from search_api.routes.takedowns import takedowns_router
@@ -46,6 +46,7 @@ def create_app(settings: Settings, *, make_encoder: MakeEncoder = remote_encoder
         route_handlers=[
             search_router,
             items_router,
+            jobs_router,
             transcripts_router,
             operations_router,
             takedowns_router,

@@ -23,6 +23,12 @@ class ItemNotFound(KindredError):
     code = "item_not_found"
 
 
+class JobNotFound(KindredError):
+    """There is no such job, or it ended long ago."""
+
+    code = "job_not_found"
+
+
 class NoChannel(KindredError):
     """None of the selected channels can answer this question."""
 
@@ -75,6 +81,24 @@ class InvalidRequest(KindredError):
     """A request whose parts do not fit what is documented."""
 
     code = "invalid_request"
+
+
+class Superseded(KindredError):
+    """An operation of a job that a later write of the same item made pointless."""
+
+    code = "superseded"
+
+
+class UrlNotTaken(KindredError):
+    """An item given as a URL, which this server does not fetch."""
+
+    code = "url_not_taken"
+
+
+class WrongMediaType(KindredError):
+    """A body of a type that the route does not take."""
+
+    code = "wrong_media_type"
 
 
 class RollbackRefused(KindredError):

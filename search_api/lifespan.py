@@ -28,7 +28,11 @@ async def serving(
     service = await asyncio.to_thread(open_service, settings, make_encoder, metrics)
     await asyncio.to_thread(service.refresh)
     app.state.service = service
-    tasks = [asyncio.create_task(service.keep_fresh())]
+    tasks = [
+        asyncio.create_task(service.keep_fresh()),
+        asyncio.create_task(service.writes.job_runner.run()),
+        asyncio.create_task(service.folding.run()),
+    ]
     if settings.encoder_sockets is not None:
         tasks.append(asyncio.create_task(end_with_supervisor(os.getppid())))
     try:

@@ -23,13 +23,25 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
+from indexer.catalog.database import CatalogBusy
 from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
+from indexer.errors import (
+    AttributesError,
+    BadVectors,
+    KeyInUse,
+    KeyReused,
+    NoChannelForItem,
+    TooManyJobs,
+    VectorSpaceMismatch,
+)
 from indexer.live_view import UnknownChannel
 from indexer.publish import NoSuchSnapshot
+from indexer.runners.local import EncodeFailed
 from indexer.takedown import PurgeRefused
 from search_api.errors import (
     InvalidRequest,
     ItemNotFound,
+    JobNotFound,
     MediaGone,
     NoChannel,
     NotAllowed,
@@ -39,9 +51,12 @@ from search_api.errors import (
     NotReady,
     QuestionGone,
     RollbackRefused,
+    Superseded,
     UnknownCollection,
     UnknownModality,
     UploadTooLarge,
+    UrlNotTaken,
+    WrongMediaType,
 )
 from search_api.filters import FilterError
 
@@ -56,9 +71,13 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     UnknownChannel: HTTPStatus.BAD_REQUEST,
     UnknownModality: HTTPStatus.BAD_REQUEST,
     NoChannel: HTTPStatus.BAD_REQUEST,
+    AttributesError: HTTPStatus.BAD_REQUEST,
+    BadVectors: HTTPStatus.BAD_REQUEST,
     NotAllowed: HTTPStatus.FORBIDDEN,
+    UrlNotTaken: HTTPStatus.FORBIDDEN,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
+    JobNotFound: HTTPStatus.NOT_FOUND,
     NoThumbnail: HTTPStatus.NOT_FOUND,
     NoTranscript: HTTPStatus.NOT_FOUND,
     NotPlayable: HTTPStatus.NOT_FOUND,
@@ -67,11 +86,20 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     RollbackRefused: HTTPStatus.CONFLICT,
     PurgeRefused: HTTPStatus.CONFLICT,
     TakenDown: HTTPStatus.CONFLICT,
+    KeyInUse: HTTPStatus.CONFLICT,
+    Superseded: HTTPStatus.CONFLICT,
     MediaGone: HTTPStatus.GONE,
     QuestionGone: HTTPStatus.GONE,
     UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    WrongMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     MediaRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NoChannelForItem: HTTPStatus.UNPROCESSABLE_ENTITY,
+    VectorSpaceMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EncodeFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyJobs: HTTPStatus.TOO_MANY_REQUESTS,
+    CatalogBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -113,7 +141,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[Any]:
     """Return ``problem`` as a response."""
     sent = dict(headers or {})
-    if problem.status in RETRY_STATUSES:
+    if problem.status in RETRY_STATUSES or problem.code == KeyInUse.code:
         sent.setdefault("Retry-After", str(RETRY_SECONDS))
     return Response(
         content=msgspec.json.encode(problem),
@@ -228,10 +256,11 @@ _DESCRIPTIONS: Mapping[int, str] = {
     403: "This change is not open to whoever reaches the server.",
     404: "There is no such thing.",
     409: "What was asked for cannot be done now; the detail says what stays as it was.",
+    415: "The body is of a type that this route does not take.",
     410: "The file of the item is gone or has changed.",
     413: "The body is too large.",
     416: "The range lies outside the file.",
-    422: "The file cannot be read as media.",
+    422: "The content cannot be taken: not media, nothing that a channel takes, or another space.",
     429: "Too much waits already; try again.",
     503: "The server cannot answer yet; try again.",
     504: "The answer took too long.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from encoders.config import EncoderConfig
+from encoders.config import EncoderConfig, WhisperConfig
 from encoders.media.sandbox import DecodeSandbox
 from encoders.query_encoding import ChannelQuery, FileQuery, Loader, encode_file, encode_text
 from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
@@ -15,6 +15,8 @@ from encoders.serving.encoder_process import make_thumbnail
 from encoders.serving.version_maker import VersionMaker, VersionRequest
 from encoders.space import Vectors
 from indexer.config import CollectionConfig
+from indexer.pipeline import recognizer_ids
+from indexer.runners.local import ModelOpener
 
 
 class QueryEncoder(Protocol):
@@ -48,6 +50,14 @@ def planned_channels(config: CollectionConfig) -> dict[str, PlannedChannel]:
     }
 
 
+class ItemLoader(Loader, ModelOpener, Protocol):
+    """What questions and items need of `EncoderLoader`."""
+
+    def identify_recognizer(self, config: WhisperConfig) -> str:
+        """Return which recogniser ``config`` describes, without loading it."""
+        ...
+
+
 class LocalQueryEncoder:
     """Encodes in this process; an encoder is loaded when a question first needs it.
 
@@ -57,9 +67,12 @@ class LocalQueryEncoder:
         sandbox: decodes files; not used by words.
     """
 
-    def __init__(self, loader: Loader, config: CollectionConfig, sandbox: DecodeSandbox) -> None:
+    def __init__(
+        self, loader: ItemLoader, config: CollectionConfig, sandbox: DecodeSandbox
+    ) -> None:
         self.plan = plan_queries(planned_channels(config), loader.identify)
         self._loader = loader
+        self._config = config
         self._sandbox = sandbox
         self._versions = VersionMaker()
 
@@ -70,6 +83,14 @@ class LocalQueryEncoder:
     async def encode_file(self, path: Path, channels: Sequence[str]) -> FileQuery:
         """See `QueryEncoder.encode_file`."""
         return await encode_file(path, channels, self.plan, self._sandbox, self._encode)
+
+    def recognizer_ids(self) -> Mapping[str, str]:
+        """See `EncoderService.recognizer_ids`."""
+        return recognizer_ids(self._config, self._loader)
+
+    def item_models(self, timeout_seconds: float) -> ModelOpener:
+        """See `EncoderService.item_models`; models of this process wait for nobody."""
+        return self._loader
 
     async def ping(self) -> None:
         """Encoders of this process are always there."""

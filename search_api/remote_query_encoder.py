@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
     ErrorMessage,
+    ItemMessage,
     MakeThumbnail,
     MakeVersion,
     Message,
@@ -30,6 +32,7 @@ from encoders.serving.messages import (
 )
 from encoders.serving.start_problem import start_problem
 from encoders.serving.version_maker import WAIT_SECONDS, VersionRequest
+from search_api.remote_models import ItemFacts, RemoteModels
 
 PING_SECONDS = 2.0
 MIN_RETRY_SECONDS = 0.05
@@ -39,6 +42,10 @@ VERSION_SECONDS = WAIT_SECONDS + 5.0
 """How long the encoder process may take to say at least that a version is being made."""
 
 log = structlog.get_logger("kindred.api")
+
+
+def _no_facts() -> ItemFacts:
+    return ItemFacts({}, {}, {})
 
 
 class RemoteQueryEncoder:
@@ -52,6 +59,7 @@ class RemoteQueryEncoder:
         plan: how each channel is asked; the process was started with the same channels.
         text_seconds: how long a question in words may take.
         file_seconds: how long a file may take, decoding included.
+        find_facts: tells what encodes items that are stored; called with the first of them.
     """
 
     def __init__(
@@ -61,11 +69,13 @@ class RemoteQueryEncoder:
         *,
         text_seconds: float = 10.0,
         file_seconds: float = 60.0,
+        find_facts: Callable[[], ItemFacts] = _no_facts,
     ) -> None:
         self.plan = plan
         self._socket_path = socket_path
         self._text_seconds = text_seconds
         self._file_seconds = file_seconds
+        self._find_facts = find_facts
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -129,6 +139,25 @@ class RemoteQueryEncoder:
         if reply.format is None:
             raise EncoderUnavailable("the encoder process answered without saying what it made")
         return reply.format
+
+    @cached_property
+    def _facts(self) -> ItemFacts:
+        return self._find_facts()
+
+    def recognizer_ids(self) -> Mapping[str, str]:
+        """See `EncoderService.recognizer_ids`."""
+        return self._facts.recognizer_ids
+
+    def item_models(self, timeout_seconds: float) -> RemoteModels:
+        """See `EncoderService.item_models`; called where the event loop runs."""
+        loop = asyncio.get_running_loop()
+
+        def ask(make: Callable[[int, float], ItemMessage], seconds: float) -> Reply:
+            message = make(next(self._ids), seconds)
+            asked = asyncio.run_coroutine_threadsafe(self._ask(message, seconds), loop)
+            return asked.result()
+
+        return RemoteModels(self._facts, ask, timeout_seconds)
 
     async def ping(self) -> None:
         """Return when the encoder process answers; raise `EncoderUnavailable` if it does not."""

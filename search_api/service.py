@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import structlog
 from litestar.di import NamedDependency
@@ -14,15 +15,16 @@ from litestar.params import SkipValidation
 
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError, SpaceMismatch
+from encoders.identification import spoken_language
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
-from encoders.serving.version_maker import VersionRequest
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
 from indexer.live_view import LiveCollection, LiveView
 from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable, read_manifest
+from indexer.pipeline import recognizer_ids
 from indexer.publish import PointerStamp, live_snapshot_path, pointer_stamp
 from indexer.served_collection import (
     IdentitiesOf,
@@ -31,42 +33,24 @@ from indexer.served_collection import (
     served_collection,
 )
 from search_api.bounded_pool import BoundedPool
+from search_api.encoder_service import EncoderService
 from search_api.encoder_sockets import encoder_key, encoder_socket
 from search_api.errors import NotReady, UnknownCollection
+from search_api.folding import Folding
 from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
 from search_api.playable import Playables
-from search_api.query_vectors import QueryEncoder, planned_channels
+from search_api.query_vectors import planned_channels
 from search_api.questions import Questions
 from search_api.remembered_texts import RememberedTexts
+from search_api.remote_models import ItemFacts
 from search_api.remote_query_encoder import RemoteQueryEncoder
 from search_api.searcher import Searcher
 from search_api.settings import Settings
 from search_api.thumbnails import Thumbnails
+from search_api.writes import Writes
 
 log = structlog.get_logger("kindred.api")
-
-
-class EncoderService(QueryEncoder, Protocol):
-    """A query encoder that a server can watch and ask for what pages show."""
-
-    async def ping(self) -> None:
-        """Return when it is able to answer; raise `KindredError` if it is not."""
-        ...
-
-    async def thumbnail(
-        self, path: Path, max_side_px: int, *, at_seconds: float | None = None
-    ) -> bytes:
-        """Return a small WebP of a picture, or of the frame that a video shows at an instant."""
-        ...
-
-    async def version(self, request: VersionRequest) -> str:
-        """Have a version made that browsers play; see `VersionMaker.version`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Let go of what is held."""
-        ...
 
 
 @dataclass(eq=False)
@@ -89,7 +73,10 @@ class SearchService:
     thumbnails: Thumbnails = field(init=False)
     playables: Playables = field(init=False)
     questions: Questions = field(init=False)
+    writes: Writes = field(init=False)
+    folding: Folding = field(init=False)
     _view: LiveView | None = field(default=None, init=False)
+    _refreshing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _pointer: PointerStamp | None = field(default=None, init=False)
     _successor: CollectionConfig | None = field(default=None, init=False)
     _switch_problem: str | None = field(default=None, init=False)
@@ -113,6 +100,15 @@ class SearchService:
         )
         self.questions = Questions(
             self.settings.data.questions, self.settings.max_upload_bytes, self.pool
+        )
+        self.folding = Folding(self.settings, self.config.name, lambda: self._view, self.refresh)
+        self.writes = Writes(
+            self.settings,
+            self.config.name,
+            self.catalog,
+            # Those of now: a live snapshot that other encoders made brings them along.
+            lambda: (self.config, self.encoder),
+            self.refresh,
         )
 
     def _new_searcher(self) -> Searcher:
@@ -158,7 +154,15 @@ class SearchService:
         return stored is not None and stored.content_sha256 == item.content_sha256
 
     def refresh(self) -> None:
-        """Take up new writes and a new snapshot; on failure go on answering from what there is."""
+        """Take up new writes and a new snapshot; on failure go on answering from what there is.
+
+        Whatever was committed before the call can be found after it.
+        """
+        # One at a time: the view of an earlier call must not take the place of a later one's.
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         collection = self.collection
         try:
             collection.refresh()
@@ -263,6 +267,7 @@ class SearchService:
         for retiring in self._retiring:
             retiring.cancel()
         await self.encoder.aclose()
+        await self.writes.aclose()
         await asyncio.to_thread(self.pool.close)
         await asyncio.to_thread(self.live_recall.close)
         self.catalog.close()
@@ -318,11 +323,22 @@ def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryE
     """Return the client of the encoder process that the supervisor started."""
     if settings.encoder_sockets is None:
         raise NotReady("no encoder process was started for this worker")
+    loader = EncoderLoader(settings.models)
     channels = planned_channels(config)
-    plan = plan_queries(channels, EncoderLoader(settings.models).identify)
+    plan = plan_queries(channels, loader.identify)
+
+    def find_facts() -> ItemFacts:
+        ears = [each.recognizer for each in config.channels.values() if each.recognizer]
+        return ItemFacts(
+            {channel.encoder: plan.identities[name] for name, channel in config.channels.items()},
+            recognizer_ids(config, loader),
+            {each: spoken_language(each, settings.models) for each in ears},
+        )
+
     return RemoteQueryEncoder(
         encoder_socket(Path(settings.encoder_sockets), encoder_key(channels, plan)),
         plan,
         text_seconds=settings.text_seconds,
         file_seconds=settings.file_seconds,
+        find_facts=find_facts,
     )

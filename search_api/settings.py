@@ -59,6 +59,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_waiting_encodes: Positive = 256
     """Requests that may wait for the encoders; more are answered 429."""
 
+    write_threads: Positive = 2
+    """Threads per worker that store items."""
+
+    max_waiting_writes: Annotated[int, msgspec.Meta(ge=0)] = 16
+    """Writes per worker that may wait for those threads; more are answered 429."""
+
+    write_seconds: Seconds = 60.0
+    """How long the encoders may take for one write."""
+
+    max_sync_media_seconds: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    """Sounds and videos up to this length are stored while the request waits; longer ones become
+    jobs.
+    """
+
+    max_sync_operations: Positive = 32
+    """Batches of more operations become jobs."""
+
+    max_open_jobs: Positive = 1000
+    """Jobs that may wait or run; more are answered 429."""
+
+    job_lease_seconds: Seconds = 15.0
+    """A job whose worker gives no sign of life for this long is taken up by another."""
+
+    job_write_seconds: Seconds = 4 * 3600.0
+    """How long the encoders may take for one step of a job."""
+
+    max_delta_segments: Positive = 50_000
+    """Vectors searched beside the snapshot, after which they are folded into a new one."""
+
+    max_delta_share: Annotated[float, msgspec.Meta(gt=0)] = 0.2
+    """The same as a share of the snapshot's vectors, for more than 1000 of them."""
+
     encoder_threads: Positive = 1
     """Threads that the models may use for one batch."""
 

@@ -39,6 +39,10 @@ def open_media(item: ItemRecord) -> StoredMedia:
     Raises:
         MediaGone: it is not there, cannot be read, or is not the file that was taken in.
     """
+    if not item.location:
+        raise MediaGone(
+            f"item {item.item_id!r} was stored as vectors and has no file", item_id=item.item_id
+        )
     try:
         # O_NONBLOCK: a pipe that has taken the file's place must not hold the server up.
         descriptor = os.open(item.location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from encoders.config import EncoderConfig, FeaturesConfig, SentenceConfig
+from encoders.config import EncoderConfig, FeaturesConfig, SentenceConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
-from encoders.media.content import Picture, Sound
+from encoders.media.content import Picture, Sound, Utterance
 from encoders.space import Vectors, unit_rows
+from encoders.speech.recognizer import RecordingLanguage, SpeechWindow
 
 DIM = 64
 SAMPLE_RATE_HZ = 8000
@@ -62,6 +63,29 @@ class FakeEncoder:
         return text_vector(word) if alike else text_vector(f"{self.identity.space_id}-{word}")
 
 
+class NobodySpeaks:
+    """A recogniser, and a cutter, to whom every sound is noise."""
+
+    recognizer_id = "fake-ears"
+
+    def __init__(self) -> None:
+        self.recording = RecordingLanguage()
+
+    def open_cutter(self) -> NobodySpeaks:
+        return NobodySpeaks()
+
+    def feed(self, sound: Sound) -> list[SpeechWindow]:
+        return []
+
+    def finish(self) -> list[SpeechWindow]:
+        return []
+
+    def recognize(
+        self, windows: Sequence[SpeechWindow], *, max_seconds: float
+    ) -> list[list[Utterance]]:
+        return [[] for _ in windows]
+
+
 class FakeLoader:
     """Stands in for `EncoderLoader`."""
 
@@ -80,6 +104,12 @@ class FakeLoader:
             medium="audio" if audio else "image",
             sample_rate_hz=SAMPLE_RATE_HZ if audio else None,
         )
+
+    def identify_recognizer(self, config: WhisperConfig) -> str:
+        return NobodySpeaks.recognizer_id
+
+    def open_recognizer(self, config: WhisperConfig) -> NobodySpeaks:
+        return NobodySpeaks()
 
     def open(self, config: EncoderConfig) -> FakeEncoder:
         if config not in self.encoders:

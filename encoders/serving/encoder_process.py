@@ -22,22 +22,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import structlog
 
 from encoders.config import EncoderConfig
 from encoders.errors import KindredError
 from encoders.loading import EncoderLoader
 from encoders.logs import configure_logs
-from encoders.media.content import Medium, Picture, Sound
 from encoders.media.sandbox import DecodeSandbox
 from encoders.models.folder import ModelFolder
 from encoders.query_encoding import Loader, encode_file, encode_text
 from encoders.query_plan import PlannedChannel, QueryPlan, plan_queries
 from encoders.serving.errors import Overloaded
+from encoders.serving.item_encoding import ItemEncoding, OpenRecognizer
 from encoders.serving.messages import (
     EncodeFile,
     EncodeText,
+    ItemMessage,
     MakeThumbnail,
     MakeVersion,
     Message,
@@ -50,6 +50,7 @@ from encoders.serving.messages import (
 from encoders.serving.micro_batcher import DEFAULT_LIMITS, BatchLimits, MicroBatcher
 from encoders.serving.start_problem import keep_start_problem
 from encoders.serving.version_maker import VersionMaker, VersionRequest
+from encoders.serving.warming import warm
 from encoders.space import Vectors
 
 MAX_WAITING_FILES = 32
@@ -79,6 +80,7 @@ class EncoderServer:
         batcher: runs the models.
         sandbox: decodes files.
         versions: makes versions of files that browsers play.
+        items: encodes what is stored.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class EncoderServer:
         batcher: MicroBatcher,
         sandbox: DecodeSandbox,
         versions: VersionMaker,
+        items: ItemEncoding,
     ) -> None:
         self._plan = plan
         self._batcher = batcher
         self._sandbox = sandbox
         self._versions = versions
+        self._items = items
         self._num_files = 0
 
     async def start(self, socket_path: Path) -> asyncio.Server:
@@ -160,6 +164,8 @@ class EncoderServer:
                 format=found.format,
                 vectors=pack_queries(found.channels),
             )
+        if isinstance(message, ItemMessage):
+            return await self._items.reply(message, deadline)
         if isinstance(message, MakeThumbnail):
             with self._place_for_file():
                 thumbnail = make_thumbnail(
@@ -199,35 +205,6 @@ def make_thumbnail(
     return sandbox.video_thumbnail(path, at_seconds, max_side_px=max_side_px)
 
 
-def sample_content(medium: Medium, sample_rate_hz: int | None) -> Any:
-    """Return a small content of ``medium`` to warm an encoder with."""
-    if medium == "text":
-        return "warm"
-    if medium == "image":
-        return Picture(np.full((64, 64, 3), 128, dtype=np.uint8))
-    rate = sample_rate_hz or 16_000
-    return Sound(np.zeros(rate, dtype=np.float32), rate)
-
-
-async def warm(plan: QueryPlan, batcher: MicroBatcher) -> None:
-    """Load every encoder that questions need and encode once, so that no asker waits for it."""
-    warmed: set[str] = set()
-    for sources in plan.sources.values():
-        for source in sources.values():
-            identity = source.identity
-            if identity.encoder_id in warmed:
-                continue
-            warmed.add(identity.encoder_id)
-            content = sample_content(identity.medium, identity.sample_rate_hz)
-            started = time.monotonic()
-            await batcher.encode(source.encoder, [content])
-            log.info(
-                "encoder ready",
-                encoder=msgspec.json.encode(source.encoder).decode(),
-                seconds=round(time.monotonic() - started, 2),
-            )
-
-
 async def serve(
     socket_path: Path,
     channels: Mapping[str, PlannedChannel],
@@ -235,6 +212,7 @@ async def serve(
     *,
     batches: BatchLimits = DEFAULT_LIMITS,
     stop: asyncio.Event | None = None,
+    open_recognizer: OpenRecognizer | None = None,
 ) -> None:
     """Load the models, then answer on ``socket_path``.
 
@@ -244,6 +222,8 @@ async def serve(
         loader: opens encoders.
         batches: how questions are gathered.
         stop: ends serving when set; by default SIGTERM and SIGINT do.
+        open_recognizer: opens what hears speech in items that are stored; ``None``: such items are
+            refused.
     """
     plan = plan_queries(channels, loader.identify)
     batcher = MicroBatcher(loader.open, batches)
@@ -252,10 +232,12 @@ async def serve(
         with DecodeSandbox() as sandbox:
             await warm(plan, batcher)
             stop = stop or _stop_signal()
-            server = await EncoderServer(plan, batcher, sandbox, versions).start(socket_path)
+            items = ItemEncoding(batcher, open_recognizer)
+            server = await EncoderServer(plan, batcher, sandbox, versions, items).start(socket_path)
             log.info("encoder process ready", channels=list(channels))
             await stop.wait()
             server.close()
+            items.close()
     finally:
         await versions.aclose()
         batcher.close()
@@ -295,9 +277,18 @@ def main(arguments: Sequence[str]) -> int:
     loader = EncoderLoader(
         ModelFolder(Path(config.models_dir)), num_threads=config.num_threads, device=config.device
     )
-
+    # Of its own, so that questions do not wait for its lock while a recogniser is loaded.
+    ears = EncoderLoader(loader.models, num_threads=config.num_threads, device=config.device)
     try:
-        asyncio.run(serve(Path(socket_path), config.channels, loader, batches=config.batches))
+        asyncio.run(
+            serve(
+                Path(socket_path),
+                config.channels,
+                loader,
+                batches=config.batches,
+                open_recognizer=ears.open_recognizer,
+            )
+        )
     except KindredError as error:
         log.error("encoder process cannot start", code=error.code, error=error.message)
         return keep_start_problem(Path(socket_path), error)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from encoders.config import EncoderConfig, WhisperConfig
 from encoders.errors import (
     ConfigError,
     DependencyMissing,
@@ -21,7 +22,7 @@ from encoders.errors import (
     ModelCorrupt,
     ModelMissing,
 )
-from encoders.media.content import Medium
+from encoders.media.content import Medium, Utterance
 from encoders.media.rejection import MediaRejected
 from encoders.query_encoding import ChannelQuery
 from encoders.serving.errors import (
@@ -31,6 +32,8 @@ from encoders.serving.errors import (
     EncoderUnavailable,
     Overloaded,
 )
+from encoders.serving.item_messages import PackedArray, PackedContent, PackedWindow
+from encoders.speech.recognizer import LanguageState
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
@@ -80,7 +83,30 @@ class MakeVersion(_Message, frozen=True, kw_only=True, tag="version"):
     target: str
 
 
-Message: TypeAlias = Ping | EncodeText | EncodeFile | MakeThumbnail | MakeVersion
+class EncodeContents(_Message, frozen=True, kw_only=True, tag="encode_contents"):
+    """Contents of an item that is stored."""
+
+    encoder: EncoderConfig
+    contents: list[PackedContent]
+
+
+class FindVoice(_Message, frozen=True, kw_only=True, tag="find_voice"):
+    """One run of the network that hears voices: its inputs by name."""
+
+    inputs: dict[str, PackedArray]
+
+
+class HearWindows(_Message, frozen=True, kw_only=True, tag="hear_windows"):
+    """Windows of speech of items that are stored."""
+
+    recognizer: WhisperConfig
+    windows: list[PackedWindow]
+    recordings: list[LanguageState]
+    max_seconds: float
+
+
+ItemMessage: TypeAlias = EncodeContents | FindVoice | HearWindows
+Message: TypeAlias = Ping | EncodeText | EncodeFile | MakeThumbnail | MakeVersion | ItemMessage
 
 
 class EncodedVectors(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +139,9 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     format: str | None = None
     vectors: list[EncodedVectors] = []
     data: bytes = b""
+    arrays: list[PackedArray] = []
+    utterances: list[list[Utterance]] = []
+    recordings: list[LanguageState] = []
 
 
 _message_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -2,7 +2,8 @@
 
 Questions that arrive while the models are busy wait together and are encoded as one batch, so
 throughput rises with load. Words go before files: a short question never waits for a queue of
-pictures. A full queue refuses at once instead of letting everybody wait.
+pictures. Questions go before what is to be stored, which is encoded in small batches of its own. A
+full queue refuses at once instead of letting everybody wait.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting: int = 256
     """Most requests that may wait; more are refused."""
 
+    max_waiting_writes: int = 64
+    """Most requests with content to be stored that may wait beside them."""
+
 
 DEFAULT_LIMITS = BatchLimits()
 
@@ -54,6 +58,7 @@ class PendingEncode:
 
     result: asyncio.Future[Vectors]
     loop: asyncio.AbstractEventLoop
+    to_store: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -78,6 +83,7 @@ class MicroBatcher:
         self._limits = limits
         self._texts: deque[PendingEncode] = deque()
         self._files: deque[PendingEncode] = deque()
+        self._writes: deque[PendingEncode] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
@@ -85,27 +91,46 @@ class MicroBatcher:
 
     @property
     def num_waiting(self) -> int:
-        """Requests in the queue now."""
+        """Questions in the queue now."""
         return len(self._texts) + len(self._files)
 
+    @property
+    def num_waiting_writes(self) -> int:
+        """Requests with content to be stored in the queue now."""
+        return len(self._writes)
+
     async def encode(
-        self, encoder: EncoderConfig, contents: Sequence[Any], *, deadline: float | None = None
+        self,
+        encoder: EncoderConfig,
+        contents: Sequence[Any],
+        *,
+        deadline: float | None = None,
+        to_store: bool = False,
     ) -> Vectors:
         """Return one unit row per content.
+
+        Args:
+            encoder: what to encode with.
+            contents: of its medium.
+            deadline: on `time.monotonic`'s clock.
+            to_store: the contents are no question: whatever asks goes first, and they are not
+                joined with others, so that a question waits for a few contents at most.
 
         Raises:
             Overloaded: too many requests wait already.
             DeadlineExceeded: ``deadline`` passed before its turn came.
         """
         loop = asyncio.get_running_loop()
-        pending = PendingEncode(encoder, contents, deadline, loop.create_future(), loop)
+        pending = PendingEncode(encoder, contents, deadline, loop.create_future(), loop, to_store)
         with self._changed:
-            if self.num_waiting >= self._limits.max_waiting:
+            waiting = self.num_waiting_writes if to_store else self.num_waiting
+            limits = self._limits
+            if waiting >= (limits.max_waiting_writes if to_store else limits.max_waiting):
                 raise Overloaded(
-                    f"{self.num_waiting} requests wait for the encoders already; try again soon",
-                    waiting=self.num_waiting,
+                    f"{waiting} requests wait for the encoders already; try again soon",
+                    waiting=waiting,
                 )
-            (self._texts if pending.is_text else self._files).append(pending)
+            self._queue_of(pending).append(pending)
             self._changed.notify()
         return await pending.result
 
@@ -116,11 +141,18 @@ class MicroBatcher:
             self._changed.notify()
         self._thread.join()
 
+    def _queue_of(self, pending: PendingEncode) -> deque[PendingEncode]:
+        if pending.to_store:
+            return self._writes
+        return self._texts if pending.is_text else self._files
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self.num_waiting)
-                if self._limits.max_wait_seconds > 0:
+                self._changed.wait_for(
+                    lambda: self._closing or self.num_waiting or self.num_waiting_writes
+                )
+                if self._limits.max_wait_seconds > 0 and self.num_waiting:
                     self._changed.wait_for(
                         lambda: self._closing or self._num_contents() >= self._limits.max_contents,
                         timeout=self._limits.max_wait_seconds,
@@ -139,6 +171,8 @@ class MicroBatcher:
     def _next_batch(self) -> list[PendingEncode]:
         """Take what can be encoded together with the oldest request."""
         queue = self._texts or self._files
+        if not queue:
+            return [self._writes.popleft()]
         first = queue.popleft()
         batch, size = [first], len(first.contents)
         others: list[PendingEncode] = []

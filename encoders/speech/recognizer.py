@@ -23,6 +23,16 @@ CERTAIN_AFTER_SECONDS = 60.0
 """Of speech, most of it in one language: a recording is not asked about any further."""
 
 
+@dataclass(frozen=True, slots=True)
+class LanguageState:
+    """What a `RecordingLanguage` knows."""
+
+    language: str | None
+    is_certain: bool
+    votes: dict[str, float]
+    voiced_seconds: float
+
+
 class RecordingLanguage:
     """The language of one recording: said beforehand, or what its windows so far sound like.
 
@@ -38,6 +48,18 @@ class RecordingLanguage:
         self.is_certain = language is not None
         self._votes: dict[str, float] = defaultdict(float)
         self._voiced_seconds = 0.0
+
+    def state(self) -> LanguageState:
+        """Return everything it knows, for a recogniser in another process."""
+        return LanguageState(
+            self.language, self.is_certain, dict(self._votes), self._voiced_seconds
+        )
+
+    def restore(self, state: LanguageState) -> None:
+        """Know what `state` said, and nothing else."""
+        self.language, self.is_certain = state.language, state.is_certain
+        self._votes = defaultdict(float, state.votes)
+        self._voiced_seconds = state.voiced_seconds
 
     def vote(self, probabilities: Mapping[str, float], voiced_seconds: float) -> None:
         """Count what one window sounds like, by how long somebody speaks in it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,16 @@ _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 
 
+class VoiceNetwork(Protocol):
+    """What a detector needs of the network: here, or in another process."""
+
+    def run(
+        self, outputs: Sequence[str] | None, inputs: Mapping[str, NDArray[np.generic]]
+    ) -> list[NDArray[Any]]:
+        """Return all outputs."""
+        ...
+
+
 class VoiceDetector:
     """Listens to one recording from its beginning to its end.
 
@@ -30,7 +42,7 @@ class VoiceDetector:
         network: as `open_network` gives it; several detectors can share it.
     """
 
-    def __init__(self, network: OnnxNetwork) -> None:
+    def __init__(self, network: VoiceNetwork) -> None:
         self._network = network
         self._hidden = np.zeros(_STATE_SHAPE, dtype=np.float32)
         self._cell = np.zeros(_STATE_SHAPE, dtype=np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -37,7 +38,6 @@ from indexer.catalog.records import (
 )
 from indexer.catalog.schema import collections, outcomes, runs
 from indexer.catalog.state import CatalogState
-from indexer.catalog.takedown_blocks import require_not_taken_down
 from indexer.catalog.takedowns import TakedownStore
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
@@ -57,6 +57,11 @@ class Catalog:
             CatalogError: the file is not a catalog, or a newer version of this program wrote it.
         """
         return cls(open_engine(sqlite_url(data_dir.catalog_path), data_dir.catalog_lock))
+
+    @property
+    def engine(self) -> Engine:
+        """The database, for `LiveWrites`."""
+        return self._engine
 
     def close(self) -> None:
         """Close every connection."""
@@ -125,23 +130,8 @@ class Catalog:
             twice = sorted({item_id for item_id in item_ids if item_ids.count(item_id) > 1})
             raise ValueError(f"items given twice in one write: {', '.join(twice)}")
         encodings.require_finite(writes)
-        added = [write for write in writes if write.adds_encodings]
-        changed = [write for write in writes if not write.adds_encodings]
         with write_transaction(self._engine) as connection:
-            if changed:
-                change_seq = writing.next_change_seq(connection, collection)
-                records = [write.item for write in changed]
-                require_not_taken_down(connection, collection, records)
-                keys = writing.upsert_items(connection, collection, records, change_seq)
-                encodings.replace_channels(connection, changed, keys)
-            else:
-                change_seq = reading.change_seq(connection, collection)
-            if added:
-                item_ids = [write.item.item_id for write in added]
-                keys = writing.live_item_keys(connection, collection, item_ids)
-                encodings.add_encodings(connection, added, keys)
-            writing.record_outcomes(connection, collection, outcomes, run_id)
-            return change_seq
+            return encodings.store(connection, collection, writes, outcomes, run_id)
 
     def delete(self, collection: str, item_ids: Iterable[str]) -> list[str]:
         """Delete items and return the ids of those that were there, in the order given.
@@ -151,11 +141,7 @@ class Catalog:
         """
         wanted = list(dict.fromkeys(item_ids))
         with write_transaction(self._engine) as connection:
-            keys = writing.live_item_keys(connection, collection, wanted)
-            if keys:
-                change_seq = writing.next_change_seq(connection, collection)
-                writing.mark_deleted(connection, list(keys.values()), change_seq)
-        return [item_id for item_id in wanted if item_id in keys]
+            return writing.delete_items(connection, collection, wanted)
 
     def forget_encoders(self, collection: str, encoder_ids: Collection[str]) -> int:
         """Remove the vectors that some encoders made, and return of how many items' channels.
@@ -263,6 +249,16 @@ class Catalog:
         """Count the items written or deleted after ``change_seq``."""
         with read_transaction(self._engine) as connection:
             return reading.num_changed_since(connection, collection, change_seq)
+
+    def num_segments_since(self, collection: str, change_seq: int) -> int:
+        """Count the segments of items written after ``change_seq``."""
+        with read_transaction(self._engine) as connection:
+            return reading.num_segments_since(connection, collection, change_seq)
+
+    def contents_below(self, folder: Path) -> set[str]:
+        """Return the sha256 of every live item's content that lies below ``folder``."""
+        with read_transaction(self._engine) as connection:
+            return reading.contents_below(connection, f"{folder}/")
 
     def check_integrity(self) -> None:
         """Read the whole database and check that it holds together.

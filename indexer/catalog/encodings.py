@@ -9,9 +9,37 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from encoders.media.content import Transcript
-from indexer.catalog.records import ChannelVectors, ItemWrite
+from indexer.catalog import reading, writing
+from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
 from indexer.catalog.schema import item_channels, items, segments, transcripts
+from indexer.catalog.takedown_blocks import require_not_taken_down
 from indexer.catalog.writing import in_chunks
+
+
+def store(
+    connection: Connection,
+    collection: str,
+    writes: Sequence[ItemWrite],
+    outcomes: Sequence[Outcome],
+    run_id: str | None,
+) -> int:
+    """Write items and outcomes and return the collection's number; see `Catalog.write`."""
+    added = [write for write in writes if write.adds_encodings]
+    changed = [write for write in writes if not write.adds_encodings]
+    if changed:
+        change_seq = writing.next_change_seq(connection, collection)
+        records = [write.item for write in changed]
+        require_not_taken_down(connection, collection, records)
+        keys = writing.upsert_items(connection, collection, records, change_seq)
+        replace_channels(connection, changed, keys)
+    else:
+        change_seq = reading.change_seq(connection, collection)
+    if added:
+        item_ids = [write.item.item_id for write in added]
+        keys = writing.live_item_keys(connection, collection, item_ids)
+        add_encodings(connection, added, keys)
+    writing.record_outcomes(connection, collection, outcomes, run_id)
+    return change_seq
 
 
 def replace_channels(

@@ -274,6 +274,24 @@ def num_changed_since(connection: Connection, collection: str, after_seq: int) -
     return int(connection.scalar(statement) or 0)
 
 
+def num_segments_since(connection: Connection, collection: str, after_seq: int) -> int:
+    """Count the segments of items written after ``after_seq``."""
+    statement = (
+        select(func.sum(item_channels.c.num_segments))
+        .join_from(items, item_channels)
+        .where(items.c.collection == collection, items.c.change_seq > after_seq)
+    )
+    return int(connection.scalar(statement) or 0)
+
+
+def contents_below(connection: Connection, prefix: str) -> set[str]:
+    """Return the sha256 of the content of live items whose location starts with ``prefix``."""
+    statement = select(items.c.content_sha256).where(
+        items.c.deleted.is_(False), items.c.location.startswith(prefix, autoescape=True)
+    )
+    return set(connection.scalars(statement))
+
+
 def integrity_problem(connection: Connection) -> str | None:
     """Return the first thing wrong with the database, ``None`` if it holds together."""
     if connection.dialect.name == "sqlite":

@@ -115,6 +115,19 @@ class ItemWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemDeletion:
+    """One item that shall be gone."""
+
+    item_id: str
+
+
+Change: TypeAlias = ItemWrite | ItemDeletion
+
+Applied: TypeAlias = Literal["created", "replaced", "deleted", "absent"]
+"""What a change did; ``absent``: there was nothing to delete."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelState:
     """What is known of an item's vectors in one channel, without reading them."""
 

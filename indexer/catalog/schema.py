@@ -200,3 +200,54 @@ taken_down_items = Table(
     Index("ix_taken_down_items_collection_item_id", "collection", "item_id"),
     Index("ix_taken_down_items_collection_content_sha256", "collection", "content_sha256"),
 )
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("collection", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_sha256", String(64), nullable=False),
+    # Who works on the request, and until when nobody else may. Seconds since 1970.
+    Column("owner", String(64), nullable=False),
+    Column("created_at_seconds", Float(53), nullable=False),
+    Column("lease_until_seconds", Float(53), nullable=False),
+    # The answer; no status while the request is being worked on.
+    Column("status", Integer),
+    Column("answer_json", Text),
+    Column("location", Text),
+    Index("ix_idempotency_keys_created_at_seconds", "created_at_seconds"),
+)
+
+write_jobs = Table(
+    "write_jobs",
+    metadata,
+    Column("job_id", String(64), primary_key=True),
+    Column("collection", String(64), ForeignKey("collections.name"), nullable=False),
+    Column("state", String(16), nullable=False),
+    # How often somebody began it; one that kills whoever runs it is given up.
+    Column("attempts", Integer, nullable=False),
+    Column("owner", String(64)),
+    Column("lease_until_seconds", Float(53), nullable=False),
+    Column("reason", String(64)),
+    Column("detail", Text),
+    Column("created_at", String(32), nullable=False),
+    Column("finished_at", String(32)),
+    Index("ix_write_jobs_collection_state", "collection", "state"),
+)
+
+write_job_operations = Table(
+    "write_job_operations",
+    metadata,
+    Column(
+        "job_id", String(64), ForeignKey("write_jobs.job_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("ordinal", Integer, primary_key=True),
+    Column("collection", String(64), nullable=False),
+    Column("item_id", String(200), nullable=False),
+    # A later write of the same item supersedes what is still pending here.
+    Column("state", String(16), nullable=False),
+    # Emptied when the operation is settled.
+    Column("operation_json", Text, nullable=False),
+    Column("result_json", Text),
+    Index("ix_write_job_operations_collection_item_id", "collection", "item_id"),
+)

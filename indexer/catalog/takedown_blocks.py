@@ -48,8 +48,17 @@ def require_not_taken_down(
     Raises:
         TakenDown: naming every item that is refused.
     """
+    refused = refusals(connection, collection, records)
+    if refused:
+        raise TakenDown.of(refused)
+
+
+def refusals(
+    connection: Connection, collection: str, records: Sequence[ItemRecord]
+) -> dict[str, str]:
+    """Return the takedown that forbids each item that may not be stored, by item id."""
     if connection.scalar(_ANY, {"collection": collection}) is None:
-        return
+        return {}
     rows: list[Any] = []
     for some in writing.in_chunks(records):
         asked = {
@@ -59,7 +68,7 @@ def require_not_taken_down(
         }
         rows += connection.execute(_BLOCKING_THESE, asked)
     if not rows:
-        return
+        return {}
     blocks = blocks_of(rows)
     stored = stored_rows(connection, collection, items.c.item_id, [one.item_id for one in records])
     refused: dict[str, str] = {}
@@ -69,8 +78,7 @@ def require_not_taken_down(
         takedown_id = blocks.refusal(record.item_id, record.content_sha256, stored_sha256)
         if takedown_id is not None:
             refused[record.item_id] = takedown_id
-    if refused:
-        raise TakenDown.of(refused)
+    return refused
 
 
 def blocks_of(rows: Iterable[Any]) -> Blocks:

@@ -16,8 +16,14 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from indexer.catalog import writing
 from indexer.catalog.database import read_transaction, write_transaction
+from indexer.catalog.records import ItemRecord
 from indexer.catalog.schema import items, outcomes, takedowns, taken_down_items
-from indexer.catalog.takedown_blocks import BLOCKING, blocks_of, stored_rows
+from indexer.catalog.takedown_blocks import (
+    BLOCKING,
+    blocks_of,
+    require_not_taken_down,
+    stored_rows,
+)
 from indexer.catalog.takedown_records import (
     Blocks,
     Erasure,
@@ -111,6 +117,15 @@ class TakedownStore:
         with read_transaction(self._engine) as connection:
             rows = connection.execute(BLOCKING, {"collection": collection}).all()
         return blocks_of(rows)
+
+    def require_not_taken_down(self, collection: str, record: ItemRecord) -> None:
+        """Refuse an item that may not be stored, before anything is made for it.
+
+        Raises:
+            TakenDown: naming the takedown.
+        """
+        with read_transaction(self._engine) as connection:
+            require_not_taken_down(connection, collection, [record])
 
     def lift(self, collection: str, takedown_id: str, *, lifted_by: str) -> Takedown:
         """Allow again what a takedown forbids; nothing comes back by itself.

@@ -70,6 +70,30 @@ def next_change_seq(connection: Connection, collection: str) -> int:
     return int(change_seq)
 
 
+def delete_items(connection: Connection, collection: str, item_ids: Sequence[str]) -> list[str]:
+    """Delete items and return the ids of those that were there; see `Catalog.delete`."""
+    keys = live_item_keys(connection, collection, item_ids)
+    if keys:
+        change_seq = next_change_seq(connection, collection)
+        mark_deleted(connection, list(keys.values()), change_seq)
+    return [item_id for item_id in item_ids if item_id in keys]
+
+
+def changed_since(
+    connection: Connection, collection: str, item_ids: Sequence[str], after_seq: int
+) -> set[str]:
+    """Return those items that were written or deleted after ``after_seq``."""
+    found: set[str] = set()
+    for some in in_chunks(list(item_ids)):
+        statement = select(items.c.item_id).where(
+            items.c.collection == collection,
+            items.c.item_id.in_(some),
+            items.c.change_seq > after_seq,
+        )
+        found.update(connection.scalars(statement))
+    return found
+
+
 def upsert_items(
     connection: Connection, collection: str, records: Sequence[ItemRecord], change_seq: int
 ) -> dict[str, int]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from encoders.config import UtteranceSegments
+from encoders.config import EncoderConfig, UtteranceSegments, WhisperConfig
 from encoders.encoder import Encoder
 from encoders.errors import KindredError
-from encoders.loading import EncoderLoader
 from encoders.media.segmentation import utterance_segments
 from encoders.space import Vectors, require_same_space
-from indexer.catalog.catalog import Catalog
-from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
+from encoders.speech.recognizer import SpeechRecognizer
+from indexer.catalog.records import ChannelVectors, Failure, ItemWrite, Outcome
 from indexer.catalog.takedown_records import TakenDown, why_refused
 from indexer.decode_ahead import DecodeAhead
 from indexer.jobs import Job, Piece, Sealed, Settled, SpeechPiece, failed_outcome
@@ -38,15 +37,46 @@ class EncodeFailed(KindredError):
     code = "encoder_failed"
 
 
+class ModelOpener(Protocol):
+    """Gives what a run encodes with: `EncoderLoader`, or models of another process."""
+
+    def open(self, config: EncoderConfig) -> Encoder[Any]:
+        """Return an encoder."""
+        ...
+
+    def open_recognizer(self, config: WhisperConfig) -> SpeechRecognizer:
+        """Return what hears speech."""
+        ...
+
+
+class RunStore(Protocol):
+    """Where a run puts what it made: the catalog."""
+
+    def failures(self, collection: str) -> Sequence[Failure]:
+        """Return the locations whose latest outcome is a failure."""
+        ...
+
+    def write(
+        self,
+        collection: str,
+        writes: Sequence[ItemWrite],
+        outcomes: Sequence[Outcome],
+        *,
+        run_id: str | None,
+    ) -> object:
+        """Store finished items and outcomes; see `Catalog.write`."""
+        ...
+
+
 class LocalRunner:
     """Encodes what `DecodeAhead` hands over and writes finished items to the catalog."""
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: RunStore,
         collection: str,
         run_id: str,
-        loader: EncoderLoader,
+        loader: ModelOpener,
         summary: IngestSummary,
         on_progress: Callable[[IngestSummary], None],
     ) -> None:

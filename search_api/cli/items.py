@@ -31,7 +31,8 @@ def status(collection: str, as_json: bool) -> int:
     snapshot = state["snapshot"]
     click.echo(
         f"{state['collection']}: {state['items']} items, {state['segments']} segments, "
-        f"{state['failed']} failed, {state['delta']} not yet in an index"
+        f"{state['failed']} failed, {state['delta']} not yet in an index "
+        f"({state['delta_segments']} segments)"
     )
     if snapshot is None:
         click.echo("no snapshot yet; `kindred ingest PATH…` makes one")
@@ -70,6 +71,7 @@ def collection_status(work: Workspace) -> dict[str, Any]:
         "segments": counts.segments,
         "failed": counts.failed,
         "delta": work.catalog.num_changed_since(work.config.name, through_seq),
+        "delta_segments": work.catalog.num_segments_since(work.config.name, through_seq),
         "snapshot": snapshot,
     }
 
@@ -128,14 +130,20 @@ def _retry(work: Workspace, *, quiet: bool) -> None:
 @json_option
 def delete(item_ids: tuple[str, ...], collection: str, as_json: bool) -> int:
     """Remove items from search at once; their files stay, and a later ingest brings them back."""
-    from indexer.lock import writer_lock
+    from indexer.catalog.idempotency import StoredAnswer
+    from indexer.catalog.live_writes import LiveWrites
+    from indexer.catalog.records import ItemDeletion
 
-    with (
-        open_workspace(collection) as work,
-        writer_lock(work.data_dir, work.config.name, "kindred delete"),
-    ):
-        deleted = work.catalog.delete(work.config.name, list(item_ids))
-    unknown = [item_id for item_id in item_ids if item_id not in deleted]
+    wanted = list(dict.fromkeys(item_ids))
+    with open_workspace(collection) as work:
+        changed, _ = LiveWrites(work.catalog.engine).change(
+            work.config.name,
+            [ItemDeletion(item_id) for item_id in wanted],
+            lambda _: StoredAnswer(0, ""),
+        )
+    became = dict(zip(wanted, changed.applied, strict=True))
+    deleted = [item_id for item_id in wanted if became[item_id] == "deleted"]
+    unknown = [item_id for item_id in item_ids if became[item_id] == "absent"]
     if as_json:
         output.print_json({"deleted": deleted, "unknown": unknown})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, Response, Router, get, route
+from litestar import Request, Response, get, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
@@ -237,15 +237,11 @@ def _names(text: str | None) -> list[str] | None:
     return names or None
 
 
-items_router = Router(
-    path="/v1/items",
-    route_handlers=[
-        list_items,
-        read_item,
-        similar_items,
-        item_media,
-        item_playable,
-        item_thumbnail,
-    ],
-    tags=["items"],
+ITEM_READS = (
+    list_items,
+    read_item,
+    similar_items,
+    item_media,
+    item_playable,
+    item_thumbnail,
 )

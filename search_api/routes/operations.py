@@ -12,7 +12,8 @@ from encoders.errors import SpaceMismatch
 from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable
 from indexer.publish import kept_snapshots, roll_back
 from indexer.smoke_search import SmokeSearchFailed
-from search_api.errors import NotAllowed, RollbackRefused
+from search_api.errors import RollbackRefused
+from search_api.local_only import require_loopback
 from search_api.problems import problem_responses
 from search_api.schemas import (
     ChannelOut,
@@ -25,25 +26,7 @@ from search_api.schemas import (
     SnapshotList,
     SnapshotOut,
 )
-from search_api.service import SearchService, Service
-from search_api.settings import is_loopback
-
-
-def require_loopback(service: SearchService, command: str) -> None:
-    """Refuse changes while other machines reach this server: there are no keys yet.
-
-    Args:
-        service: whose host counts.
-        command: what does the same where the data lies.
-
-    Raises:
-        NotAllowed: naming the command.
-    """
-    if not is_loopback(service.settings.host):
-        raise NotAllowed(
-            "this server can be reached from other machines and has no keys, so it changes nothing "
-            f"for whoever asks; run `{command}` where its data lies"
-        )
+from search_api.service import Service
 
 
 @get("/collections", responses=problem_responses(429, 503), summary="List collections")
@@ -127,7 +110,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
     ingest or reindex publishes a new snapshot.
     """
     service.require_collection(data.collection)
-    require_loopback(service, "kindred rollback")
+    require_loopback(service.settings, "run `kindred rollback`")
     settings, name = service.settings, service.config.name
     try:
         # Not in the searches' pool: a large snapshot is read whole before it is trusted.

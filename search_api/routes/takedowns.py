@@ -10,9 +10,9 @@ from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from indexer.takedown import Receipt, purge, read_receipt, take_down
+from search_api.local_only import require_loopback
 from search_api.problems import problem_responses
 from search_api.routes.items import CollectionName
-from search_api.routes.operations import require_loopback
 from search_api.service import Service
 from search_api.takedown_schemas import ReceiptOut, TakedownRequest
 
@@ -36,7 +36,7 @@ async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> Re
     files stay where they are. Only `kindred takedown --lift` allows them again.
     """
     service.require_collection(data.collection)
-    require_loopback(service, "kindred takedown")
+    require_loopback(service.settings, "run `kindred takedown`")
     settings, config = service.settings, service.config
     receipt = await service.pool.run(
         lambda: take_down(

@@ -97,7 +97,7 @@ async def example_of(service: SearchService, query: PageQuery) -> Example | None
     has_picture = item.medium in ("image", "video")
     return Example(
         kind="item",
-        title=title_of(item.location, dict(item.attributes)),
+        title=title_of(item.item_id, item.location, dict(item.attributes)),
         medium=item.medium,
         href=item_url(item.item_id),
         thumbnail=media_url(item.item_id, "thumbnail") if has_picture else "",

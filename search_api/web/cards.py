@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from encoders.media.content import Medium
+from indexer.blob_store import is_blob_name
 from search_api.schemas import Hit, Moment
 from search_api.web.marking import Run, excerpt, marked, question_words
 from search_api.web.page_query import PageQuery
@@ -91,16 +92,17 @@ def media_url(item_id: str, what: str) -> str:
     return f"/v1/items/{quote(item_id, safe='')}/{what}"
 
 
-def title_of(location: str, attributes: dict[str, Any]) -> str:
+def title_of(item_id: str, location: str, attributes: dict[str, Any]) -> str:
     """Return what to call an item: its title if it has one, else the name of its file.
 
-    Endless titles are cut.
+    What was uploaded, or has no file, is called by its id. Endless titles are cut.
     """
     title = attributes.get("title")
     if isinstance(title, str) and title.strip():
         title = " ".join(title.split())
         return title if len(title) <= MAX_TITLE_CHARS else f"{title[:MAX_TITLE_CHARS]} \u2026"
-    return PurePosixPath(location).name or location
+    name = PurePosixPath(location).name
+    return item_id if not name or is_blob_name(name) else name
 
 
 def clock(seconds: float) -> str:
@@ -127,7 +129,7 @@ def card_of(hit: Hit, query: PageQuery) -> Card:
     start_seconds = chips[0].start_seconds if chips else None
     return Card(
         item_id=hit.item_id,
-        title=title_of(hit.location, hit.attributes),
+        title=title_of(hit.item_id, hit.location, hit.attributes),
         medium=hit.modality,
         channel=first.channel if first else "",
         score=f"{first.score:.2f}" if first else "",

@@ -120,8 +120,8 @@ async def item_page(
             "item.html",
             {
                 "item": item,
-                "title": title_of(item.location, dict(item.attributes)),
-                "file_name": PurePosixPath(item.location).name,
+                "title": title_of(item.item_id, item.location, dict(item.attributes)),
+                "file_name": PurePosixPath(item.relative_path).name,
                 "text": text,
                 "start_seconds": _start_seconds(t, item),
                 "duration": clock(item.duration_seconds) if item.duration_seconds else "",
@@ -226,7 +226,7 @@ async def _showcase(service: SearchService) -> Sequence[tuple[ItemRecord, str]]:
         ]
 
     items = (await service.pool.run(read))[:NUM_SHOWCASED]
-    return [(item, title_of(item.location, dict(item.attributes))) for item in items]
+    return [(item, title_of(item.item_id, item.location, dict(item.attributes))) for item in items]
 
 
 async def _moments_in(service: SearchService, item: ItemRecord, text: str) -> list[Moment] | None:

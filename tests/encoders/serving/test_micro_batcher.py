@@ -210,3 +210,36 @@ async def test_a_content_that_fails_fails_its_own_asker_only(held: Held) -> None
     with pytest.raises(ValueError, match="poison"):
         await bad
     np.testing.assert_array_equal(await good, encode(["red"]))
+
+
+@pytest.mark.asyncio
+async def test_questions_go_before_what_is_stored() -> None:
+    held = Held()
+    first = await held.hold()
+    picture = Picture(np.zeros((2, 2, 3), np.uint8))
+    stored = [
+        asyncio.create_task(held.batcher.encode(TEXTS, [text], to_store=True)) for text in "ab"
+    ]
+    await asyncio.sleep(0.05)
+    asked = asyncio.create_task(held.batcher.encode(PICTURES, [picture]))
+    await asyncio.sleep(0.05)
+    held.gate.set()
+    await asyncio.gather(first, asked, *stored)
+    held.batcher.close()
+    assert held.order == [TEXTS, PICTURES, TEXTS, TEXTS]
+    assert held.batches()[-2:] == [["a"], ["b"]], "never joined: a question waits for one of them"
+
+
+@pytest.mark.asyncio
+async def test_writes_have_a_queue_of_their_own_and_a_limit() -> None:
+    held = Held(BatchLimits(max_waiting=1, max_waiting_writes=1))
+    first = await held.hold()
+    stored = asyncio.create_task(held.batcher.encode(TEXTS, ["a"], to_store=True))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Overloaded):
+        await held.batcher.encode(TEXTS, ["b"], to_store=True)
+    asked = asyncio.create_task(held.batcher.encode(TEXTS, ["question"]))
+    await asyncio.sleep(0.05)
+    held.gate.set()
+    await asyncio.gather(first, asked, stored)
+    held.batcher.close()

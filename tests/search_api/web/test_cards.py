@@ -36,9 +36,11 @@ def test_instants_are_shown_as_players_show_them(seconds: float, text: str) -> N
 
 
 def test_a_title_is_shown_before_a_file_name_and_never_a_folder() -> None:
-    assert title_of("/a/b/c.mp4", {"title": " Deep "}) == "Deep"
-    assert title_of("/a/b/c.mp4", {"title": 7}) == "c.mp4"
-    assert title_of("/a/b/c.mp4", {}) == "c.mp4"
+    assert title_of("id", "/a/b/c.mp4", {"title": " Deep "}) == "Deep"
+    assert title_of("id", "/a/b/c.mp4", {"title": 7}) == "c.mp4"
+    assert title_of("id", "/a/b/c.mp4", {}) == "c.mp4"
+    assert title_of("id", f"/blobs/ab/{'ab' * 32}", {}) == "id", "what was uploaded"
+    assert title_of("id", "", {}) == "id", "what has no file"
 
 
 def test_a_video_begins_at_its_best_moment() -> None:
@@ -66,7 +68,7 @@ def test_what_lasts_less_than_a_second_is_an_instant() -> None:
 
 
 def test_an_endless_title_is_cut() -> None:
-    assert len(title_of("/a/b.mp4", {"title": "word " * 5000})) < 210
+    assert len(title_of("id", "/a/b.mp4", {"title": "word " * 5000})) < 210
 
 
 def test_what_is_said_is_quoted_once_and_passages_have_their_heading() -> None:

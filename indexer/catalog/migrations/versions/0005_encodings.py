@@ -1,7 +1,7 @@
 """Several encoders' vectors of one item and channel side by side.
 
 Revision ID: 0005
-Revises: 0003
+Revises: 0004
 
 Segments and transcripts now belong to a row of ``item_channels`` with a number of its own, so the
 three tables are written anew: that takes about as long as copying the catalog, and as much space.
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

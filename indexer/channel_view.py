@@ -113,7 +113,7 @@ class ChannelView:
             return found
         fresh = self._search_delta(queries, k, allowed)
         rows = np.where(fresh.rows == NO_ROW, NO_ROW, fresh.rows + self._offset)
-        return merged(found, Neighbors(rows, fresh.scores))
+        return merged(found, Neighbors(rows, fresh.scores, fresh.mode))
 
     def search_exactly(
         self,

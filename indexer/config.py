@@ -6,6 +6,7 @@ every key, and names the one it does not like.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -36,6 +37,9 @@ Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$"
 
 DEFAULT_COLLECTION = "starter"
 
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
+
 
 class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which engine keeps a channel's vectors, and how."""
@@ -49,6 +53,36 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     target_recall: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.98
     """recall@10 against exact search that search parameters are tuned for."""
+
+    memory_budget: int | str | None = None
+    """What ``auto`` may take for the channel's index file, which is memory-mapped: bytes, or like
+    ``2GiB``. No limit where it is left out.
+    """
+
+    def __post_init__(self) -> None:
+        if self.memory_budget is not None and self.factory != "auto":
+            raise ValueError(
+                f"memory_budget is what the factory `auto` chooses by, got {self.factory!r}"
+            )
+        if self.memory_budget_bytes is not None and self.memory_budget_bytes < 1:
+            raise ValueError(f"memory_budget must be at least 1 byte, got {self.memory_budget!r}")
+
+    @property
+    def memory_budget_bytes(self) -> int | None:
+        """`memory_budget` in bytes.
+
+        Raises:
+            ValueError: it is neither a whole number of bytes nor one with a unit.
+        """
+        if self.memory_budget is None or isinstance(self.memory_budget, int):
+            return self.memory_budget
+        written = _SIZE.fullmatch(self.memory_budget)
+        if written is None:
+            raise ValueError(
+                f"memory_budget must be bytes or like 500MiB or 2.5GiB (units: "
+                f"{', '.join(_UNITS)}), got {self.memory_budget!r}"
+            )
+        return int(float(written[1]) * _UNITS[written[2]])
 
 
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -244,7 +244,7 @@ def _relative_error(
 
 
 def _channel_plan(dim: int, segments: int) -> ChannelPlan:
-    return ChannelPlan(dim, segments, auto_kind(segments, dim), index_bytes(segments, dim))
+    return ChannelPlan(dim, segments, auto_kind(segments), index_bytes(segments, dim))
 
 
 def _sum(estimates: Sequence[Estimate], certain: float) -> Estimate:

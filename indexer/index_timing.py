@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from encoders.space import unit_rows
-from indexer.ann.building import FLAT_BELOW_ROWS, build_index
+from indexer.ann.building import build_index
+from indexer.ann.choosing import FLAT_BELOW_ROWS
 from indexer.config import IndexConfig
 from indexer.sample_ingest import usage
 

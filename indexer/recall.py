@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from encoders.space import Vectors
 from indexer.ann.exact_index import ExactIndex
+from indexer.ann.half_precision import as_float32
 from indexer.ann.vector_index import Neighbors, Rows
 
 # Rows this close to the k-th best count as equally near: float32 sums in another order.
@@ -31,6 +32,12 @@ class RecallSample:
     k: int
     """10, or all other rows where there are fewer."""
 
+    def part(self, chosen: slice) -> RecallSample:
+        """Return some of the questions."""
+        return RecallSample(
+            self.rows[chosen], self.queries[chosen], self.kth_scores[chosen], self.k
+        )
+
 
 def held_out_rows(num_rows: int, num_queries: int, seed: int = 0) -> Rows:
     """Return up to ``num_queries`` different rows, ascending: the same for the same numbers."""
@@ -52,7 +59,7 @@ def recall_sample(vectors: NDArray[np.float16], rows: Rows, k: int = 10) -> Reca
     k = min(k, len(vectors) - 1)
     if k < 1 or len(rows) == 0:
         return None
-    queries = vectors[rows].astype(np.float32)
+    queries = as_float32(vectors[rows])
     everything = ExactIndex("", vectors.shape[1], vectors)
     found = others(everything.search(queries, k + 1), rows, k)
     return RecallSample(rows, queries, found.scores[:, -1], k)
@@ -76,9 +83,17 @@ def recall(sample: RecallSample, found: Neighbors, vectors: NDArray[np.float16])
         vectors: ``(num_rows, dim)`` everything the index holds; scores of approximate indexes are
             estimates, so they are computed again.
     """
+    return float(recalls(sample, found, vectors).mean())
+
+
+def recalls(
+    sample: RecallSample, found: Neighbors, vectors: NDArray[np.float16]
+) -> NDArray[np.float64]:
+    """Return the `recall` of each question: ``(num_queries,)`` in [0, 1]."""
     kept = others(found, sample.rows, sample.k)
     candidates = vectors[np.maximum(kept.rows, 0)].astype(np.float32)
-    return float(is_right(sample.queries, sample.kth_scores, kept.rows, candidates).mean())
+    right = is_right(sample.queries, sample.kth_scores, kept.rows, candidates)
+    return np.asarray(right.mean(axis=1))
 
 
 def is_right(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from encoders.query_encoding import ChannelQuery
 from encoders.space import require_same_space
-from indexer.ann.vector_index import Rows
+from indexer.ann.vector_index import Rows, SearchMode
 from indexer.live_view import LiveView
 from search_api.fusion import RankedItem
 from search_api.grouping import ItemGroup, best_per_row, group_by_item
@@ -47,6 +47,9 @@ class ChannelAnswer:
     nearest_rows: Rows
     """``(num_queries, up to NEAREST_KEPT)`` the nearest segments, nearest first; -1 for none."""
 
+    mode: SearchMode
+    """How its segments were found."""
+
 
 def search_channel(
     view: LiveView,
@@ -77,7 +80,7 @@ def search_channel(
     """
     info = view.channels[channel]
     if not info.num_rows:
-        return ChannelAnswer([], {}, np.empty((len(query.vectors), 0), np.int64))
+        return ChannelAnswer([], {}, np.empty((len(query.vectors), 0), np.int64), "exact")
     require_same_space(
         "the query",
         query.space_id,
@@ -102,7 +105,8 @@ def search_channel(
             break
         num_segments = min(WIDENING * num_segments, info.num_rows)
     # A copy: the answer would else keep all rows that were found in memory.
-    return _answer(view, groups, neighbors.rows[:, :NEAREST_KEPT].copy())
+    nearest_rows = neighbors.rows[:, :NEAREST_KEPT].copy()
+    return _answer(view, groups, nearest_rows, neighbors.mode)
 
 
 def _certain_above(
@@ -119,7 +123,9 @@ def _certain_above(
     return float(scores[cut_off, -1].max()) if cut_off.any() else -np.inf
 
 
-def _answer(view: LiveView, groups: list[ItemGroup], nearest_rows: Rows) -> ChannelAnswer:
+def _answer(
+    view: LiveView, groups: list[ItemGroup], nearest_rows: Rows, mode: SearchMode
+) -> ChannelAnswer:
     """Order the groups by score, equal scores by item id."""
     import pyarrow as pa
 
@@ -131,4 +137,5 @@ def _answer(view: LiveView, groups: list[ItemGroup], nearest_rows: Rows) -> Chan
         items=[RankedItem(group.item_row, item_id, group.score) for group, item_id in named],
         groups={group.item_row: group for group, _ in named},
         nearest_rows=nearest_rows,
+        mode=mode,
     )

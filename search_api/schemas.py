@@ -118,7 +118,10 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The snapshot that answered; ``None`` when everything came from writes not yet indexed."""
 
     mode: str
-    """``exact`` when every channel was compared with every vector, else ``approximate``."""
+    """``exact`` when every vector was compared, ``exact_filtered`` when an approximate index was
+    left aside and every vector that the filter keeps was compared, else ``approximate``. Of several
+    channels the least is said.
+    """
 
     took_ms: float
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from encoders.media.content import MEDIA, Medium
 from encoders.query_encoding import MAX_QUERY_SEGMENTS, ChannelQuery, evenly_spaced
+from indexer.ann.vector_index import weakest_mode
 from indexer.config import CollectionConfig
 from indexer.live_view import LiveView, UnknownChannel
 from search_api.channel_search import search_channel
@@ -254,12 +255,11 @@ class Searcher:
             by_space[view.channels[channel].space_id].append(answer.items)
         merged = {space: merge_channels(found) for space, found in by_space.items()}
         fused = fuse_ranks(merged, self._num_spaces(view, list(answers), merged))[: options.limit]
-        exact = all(view.channels[channel].exact for channel in answers)
         return SearchResponse(
             hits=make_hits(view, fused, answers),
             next_cursor=None,
             snapshot=view.snapshot_id,
-            mode="exact" if exact else "approximate",
+            mode=weakest_mode(answer.mode for answer in answers.values()),
             took_ms=round(1000 * (time.perf_counter() - started), 3),
         )
 

@@ -1,40 +1,25 @@
-"""Making an index from stored vectors: which kind, trained, filled, and tuned to a recall."""
+"""Making an index from stored vectors: which kind, tuned to a recall, and measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.errors import ConfigError
+from indexer.ann.choosing import Candidate, candidates
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
-from indexer.ann.faiss_library import load_faiss
-from indexer.ann.index_entry import CurvePoint, IndexEntry, SearchSettings
-from indexer.ann.vector_index import VectorIndex
+from indexer.ann.filling import filled_index
+from indexer.ann.index_entry import IndexChoice, IndexEntry, TriedIndex
+from indexer.ann.tuning import Tuning, tune
+from indexer.ann.vector_index import Rows, VectorIndex
 from indexer.config import IndexConfig
 from indexer.recall import RecallSample, held_out_rows, recall, recall_sample
 
-FLAT_BELOW_ROWS = 20_000
-"""Where ``auto`` changes from comparing with every row to inverted lists."""
-
-ROWS_PER_BLOCK = 16_384
-TRAINING_ROWS_PER_LIST = 64
-MIN_TRAINING_ROWS = 20_000
-MAX_TRAINING_ROWS = 1_000_000
-NUM_HELD_OUT = 512
-
-MIN_ROWS_WITHOUT_HELD_OUT = 4 * NUM_HELD_OUT
-"""Below this the held-out rows are trained with too: there is too little else to learn from."""
-
-K_FACTORS = (4, 8, 16, 32, 64)
-
-# A larger k_factor that gains less than this is not worth its cost: the lists read are the limit.
-WORTHWHILE_GAIN = 0.002
+NUM_HELD_OUT = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,33 +40,6 @@ class BuiltIndex:
             self.index.write(path)
 
 
-def chosen_factory(factory: str, num_rows: int, dim: int) -> str:
-    """Return the FAISS factory string for a channel; ``auto`` depends on its size.
-
-    An empty channel is flat: no other kind can be trained with nothing.
-    """
-    if num_rows == 0:
-        return "Flat"
-    if factory != "auto":
-        return factory
-    if num_rows < FLAT_BELOW_ROWS:
-        return "Flat"
-    # Residuals from the list's centre ("r") cost nothing in speed and double what four bits say.
-    num_lists = round(4 * sqrt(num_rows))
-    return f"IVF{num_lists},PQ{padded_dim(dim) // 4}x4fsr,RFlat"
-
-
-def padded_dim(dim: int) -> int:
-    """Return ``dim`` rounded up to a multiple of 8."""
-    return -(-dim // 8) * 8
-
-
-def width(factory: str, dim: int) -> int:
-    """Return how many dimensions an index needs: quantisers work on groups of 8."""
-    quantised = any(part in factory for part in ("PQ", "SQ", "RaBitQ"))
-    return padded_dim(dim) if quantised else dim
-
-
 def build_index(
     vectors: NDArray[np.float16],
     space_id: str,
@@ -95,133 +53,160 @@ def build_index(
     Args:
         vectors: ``(num_rows, dim)`` float16 unit rows, for instance memory-mapped.
         space_id: where they belong.
-        config: engine, factory string and recall to reach.
+        config: engine, factory string, recall to reach and memory it may take.
         num_threads: threads to train, add and tune with.
         progress: called with the number of rows added so far.
 
     Raises:
-        ConfigError: FAISS does not know the factory, or cannot train it with so few rows.
+        ConfigError: FAISS does not know the factory, cannot train it with so few rows, or no kind
+            of index fits the memory budget.
     """
     num_rows, dim = vectors.shape
     held_out = held_out_rows(num_rows, NUM_HELD_OUT)
-    # Every other held-out row chooses the settings, the rest says what they are worth.
-    tuning = recall_sample(vectors, held_out[::2])
-    judging = recall_sample(vectors, held_out[1::2] if num_rows > 2 else held_out)
-    index: VectorIndex
+    sample = recall_sample(vectors, held_out)
     if config.engine == "exact":
-        index = ExactIndex(space_id, dim, vectors)
+        exact = ExactIndex(space_id, dim, vectors)
         entry = IndexEntry("exact", "numpy", dim, dim, num_rows, exact=True, vectors_file=False)
-        return BuiltIndex(index, entry, _measured(index, judging, vectors))
-    factory = chosen_factory(config.factory, num_rows, dim)
-    index = _filled(factory, vectors, space_id, held_out, num_threads, progress)
-    curve = () if index.exact else tuple(_tuned(index, tuning, vectors, config.target_recall))
-    if config.factory == "auto" and curve and curve[-1].recall_at_10 < config.target_recall:
-        # Vectors without structure, noise for one, cannot be searched faster at this recall than
-        # by comparing with each. The curve stays in the manifest and says so.
-        factory = "Flat"
-        index = _filled(factory, vectors, space_id, held_out, num_threads, progress)
-    elif curve:
-        index.settings = curve[-1].search
-    entry = IndexEntry(
-        engine="faiss",
-        factory=factory,
-        dim=dim,
-        padded_dim=int(index.index.d),
-        num_rows=num_rows,
-        exact=index.exact,
-        vectors_file=not index.keeps_vectors,
-        search=index.settings,
-        recall_curve=curve,
-    )
-    return BuiltIndex(index, entry, _measured(index, judging, vectors))
+        return BuiltIndex(exact, entry, _measured(exact, sample, vectors))
+    builder = _Builder(vectors, space_id, config, held_out, sample, num_threads, progress)
+    # An empty channel is flat: no other kind can be trained with nothing.
+    if config.factory == "auto" or num_rows == 0:
+        return builder.chosen()
+    return builder.named(config.factory)
 
 
-def _filled(
-    factory: str,
-    vectors: NDArray[np.float16],
-    space_id: str,
-    held_out: NDArray[np.int64],
-    num_threads: int,
-    progress: Callable[[int], None] | None,
-) -> FaissIndex:
-    num_rows, dim = vectors.shape
-    faiss = load_faiss()
-    try:
-        raw = faiss.index_factory(width(factory, dim), factory, faiss.METRIC_INNER_PRODUCT)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"FAISS cannot make {factory!r} for {dim} dimensions: {error}", factory=factory
-        ) from error
-    index = FaissIndex(space_id, dim, raw, num_threads=num_threads, stored=vectors)
-    if not raw.is_trained:
-        num_lists = index.num_lists or 1
-        wanted = max(MIN_TRAINING_ROWS, TRAINING_ROWS_PER_LIST * num_lists)
-        rows = np.setdiff1d(np.arange(num_rows), held_out)
-        if len(rows) < MIN_ROWS_WITHOUT_HELD_OUT:
-            rows = np.arange(num_rows)
-        if len(rows) > min(wanted, MAX_TRAINING_ROWS):
-            picked = held_out_rows(len(rows), min(wanted, MAX_TRAINING_ROWS), seed=1)
-            rows = rows[picked]
-        try:
-            index.train(vectors[rows].astype(np.float32))
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{num_rows} segments are too few to train {factory!r}; take the factory `auto`, "
-                f"which is flat while small ({error})",
-                factory=factory,
-                num_rows=num_rows,
-            ) from error
-    for start in range(0, num_rows, ROWS_PER_BLOCK):
-        block = vectors[start : start + ROWS_PER_BLOCK].astype(np.float32)
-        index.add(np.arange(start, start + len(block)), block)
-        if progress is not None:
-            progress(start + len(block))
-    return index
+@dataclass(frozen=True, slots=True, eq=False)
+class _Builder:
+    """Builds and tunes kinds of index over the same vectors."""
 
+    vectors: NDArray[np.float16]
+    space_id: str
+    config: IndexConfig
+    held_out: Rows
+    sample: RecallSample | None
+    num_threads: int
+    progress: Callable[[int], None] | None
 
-def _tuned(
-    index: FaissIndex,
-    sample: RecallSample | None,
-    vectors: NDArray[np.float16],
-    target_recall: float,
-) -> Iterator[CurvePoint]:
-    """Try settings from cheap to dear and yield each; the last one is the one to use."""
-    if sample is None:
-        return
-    best = CurvePoint(SearchSettings(), -1.0)
-    for row in _settings_grid(index):
-        before = -1.0
-        for settings in row:
-            found = index.search(sample.queries, sample.k + 1, settings=settings)
-            point = CurvePoint(settings, round(recall(sample, found, vectors), 6))
-            yield point
-            if point.recall_at_10 >= target_recall:
-                return
-            best = max(best, point, key=lambda tried: tried.recall_at_10)
-            if point.recall_at_10 < before + WORTHWHILE_GAIN:
-                break
-            before = point.recall_at_10
-    yield best
+    def named(self, factory: str) -> BuiltIndex:
+        """Build the kind that the configuration names, tuned as well as it can be."""
+        index = self._filled(factory)
+        tuning = self._tuned(index)
+        why = "named in the configuration"
+        if tuning is not None and not tuning.reached:
+            why += f"; {_missed(tuning, self.config.target_recall)}"
+        return self._built(factory, index, tuning, IndexChoice(why))
 
+    def chosen(self) -> BuiltIndex:
+        """Try kinds in order of preference until one reaches the target recall.
 
-def _settings_grid(index: FaissIndex) -> Iterator[list[SearchSettings]]:
-    """Yield rows of settings: lists or graph width doubles from row to row, k_factor inside."""
-    factors: tuple[int | None, ...] = K_FACTORS if index.refines else (None,)
-    num_lists = index.num_lists
-    if num_lists is not None:
-        probes = [1 << power for power in range(num_lists.bit_length())]
-        for nprobe in [*(p for p in probes if p < num_lists), num_lists]:
-            yield [SearchSettings(nprobe=nprobe, k_factor=factor) for factor in factors]
-    elif index.walks_graph:
-        for ef_search in (16, 32, 64, 128, 256, 512, 1024):
-            yield [SearchSettings(ef_search=ef_search, k_factor=factor) for factor in factors]
-    else:
-        yield [SearchSettings(k_factor=factor) for factor in factors]
+        Where none does, the one of highest recall is built again.
+        """
+        num_rows, dim = self.vectors.shape
+        budget = self.config.memory_budget_bytes
+        fitting, passed_over = candidates(num_rows, dim, self.config.target_recall, budget)
+        missed: list[tuple[float, Candidate]] = []
+        for candidate in fitting:
+            index = self._filled(candidate.factory)
+            tuning = self._tuned(index, candidate.max_microseconds)
+            if tuning is None or tuning.reached:
+                why = _reached(tuning, self.config.target_recall)
+                return self._built(
+                    candidate.factory,
+                    index,
+                    tuning,
+                    IndexChoice(why, candidate.estimated_bytes, budget, tuple(passed_over)),
+                )
+            best_recall = tuning.chosen.recall_at_10
+            missed.append((best_recall, candidate))
+            why = _missed(tuning, self.config.target_recall, candidate.max_microseconds)
+            passed_over.append(
+                TriedIndex(candidate.factory, why, candidate.estimated_bytes, best_recall)
+            )
+        return self._nearest_miss(missed, passed_over)
+
+    def _nearest_miss(
+        self, missed: list[tuple[float, Candidate]], passed_over: list[TriedIndex]
+    ) -> BuiltIndex:
+        """Build the kind of highest recall once more: only one was kept in memory at a time."""
+        _, candidate = max(missed, key=lambda one: one[0])
+        index = self._filled(candidate.factory)
+        choice = IndexChoice(
+            f"no kind within the budget reaches {self.config.target_recall}; this one comes "
+            "nearest",
+            candidate.estimated_bytes,
+            self.config.memory_budget_bytes,
+            tuple(passed_over),
+        )
+        return self._built(candidate.factory, index, self._tuned(index), choice)
+
+    def _filled(self, factory: str) -> FaissIndex:
+        return filled_index(
+            factory,
+            self.vectors,
+            self.space_id,
+            held_out=self.held_out,
+            num_threads=self.num_threads,
+            progress=self.progress,
+        )
+
+    def _tuned(self, index: FaissIndex, max_microseconds: float = np.inf) -> Tuning | None:
+        """Try settings on every other held-out row; the rest says what they are worth."""
+        if self.sample is None or index.exact:
+            return None
+        return tune(
+            index,
+            self.sample.part(slice(0, None, 2)),
+            self.vectors,
+            self.config.target_recall,
+            max_microseconds=max_microseconds,
+        )
+
+    def _built(
+        self, factory: str, index: FaissIndex, tuning: Tuning | None, choice: IndexChoice
+    ) -> BuiltIndex:
+        if tuning is not None:
+            index.settings = tuning.chosen.search
+            index.cpu_microseconds = tuning.chosen.cpu_microseconds
+        num_rows, dim = self.vectors.shape
+        entry = IndexEntry(
+            engine="faiss",
+            factory=factory,
+            dim=dim,
+            padded_dim=int(index.index.d),
+            num_rows=num_rows,
+            exact=index.exact,
+            vectors_file=not index.keeps_vectors,
+            search=index.settings,
+            recall_curve=tuning.curve if tuning else (),
+            choice=choice,
+        )
+        return BuiltIndex(index, entry, _measured(index, self.sample, self.vectors))
 
 
 def _measured(
     index: VectorIndex, sample: RecallSample | None, vectors: NDArray[np.float16]
 ) -> float | None:
+    """Return the recall on the half of the sample that nothing was tuned with."""
     if sample is None:
         return None
-    return round(recall(sample, index.search(sample.queries, sample.k + 1), vectors), 6)
+    judging = sample.part(slice(1, None, 2)) if len(sample.rows) > 2 else sample
+    return round(recall(judging, index.search(judging.queries, judging.k + 1), vectors), 6)
+
+
+def _reached(tuning: Tuning | None, target_recall: float) -> str:
+    if tuning is None:
+        return "compares a query with every row"
+    point = tuning.chosen
+    return (
+        f"the first kind tried to reach recall@10 {target_recall}: {point.recall_at_10} in "
+        f"{point.cpu_microseconds} µs"
+    )
+
+
+def _missed(tuning: Tuning, target_recall: float, max_microseconds: float = np.inf) -> str:
+    point = tuning.chosen
+    said = f"recall@10 {point.recall_at_10} in {point.cpu_microseconds} µs at best; wanted "
+    said += f"{target_recall}"
+    if np.isfinite(max_microseconds):
+        said += f" within {max_microseconds:.0f} µs, what comparing with every row takes"
+    return said

@@ -20,13 +20,47 @@ class SearchSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many candidates a walk through an HNSW graph keeps."""
 
 
-class CurvePoint(msgspec.Struct, frozen=True):
-    """What one setting was worth while the index was tuned."""
+class CurvePoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one setting was worth, and what it cost, while the index was tuned."""
 
     search: SearchSettings
 
     recall_at_10: float
     """Against exact search, on the sample it was tuned with."""
+
+    cpu_microseconds: float | None = None
+    """Processor time of one query asked alone, on one thread: the median over the sample. ``None``
+    in manifests that are older than this measurement.
+    """
+
+
+class TriedIndex(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A kind of index that was considered and not taken."""
+
+    factory: str
+
+    why: str
+    """Why it was passed over, in numbers."""
+
+    estimated_bytes: int
+
+    best_recall_at_10: float | None = None
+    """The most it reached, on the sample it was tuned with; ``None`` where it was not built."""
+
+
+class IndexChoice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a channel has the kind of index it has."""
+
+    why: str
+
+    estimated_bytes: int | None = None
+    """About what it takes; ``None`` where the configuration names the kind."""
+
+    memory_budget_bytes: int | None = None
+    """What the index was allowed to take; ``None`` without a limit."""
+
+    tried: tuple[TriedIndex, ...] = ()
+    """Those passed over before, in order of preference."""
 
 
 class IndexEntry(msgspec.Struct, frozen=True):
@@ -54,8 +88,17 @@ class IndexEntry(msgspec.Struct, frozen=True):
     search: SearchSettings = SearchSettings()
 
     recall_curve: tuple[CurvePoint, ...] = ()
-    """The settings tried, in order; the last is the best.
-
-    ``search`` is that one, unless ``auto`` found that none reaches the target recall and took a
-    flat index instead.
+    """The settings tried with this index, in order; ``search`` is one of them: the cheapest that
+    reaches the target recall, or the best where none does.
     """
+
+    choice: IndexChoice | None = None
+    """Why it is this kind of index; ``None`` in manifests that are older than this field."""
+
+    @property
+    def cpu_microseconds(self) -> float | None:
+        """What a query cost with ``search`` while the index was tuned, if that was measured."""
+        return next(
+            (point.cpu_microseconds for point in self.recall_curve if point.search == self.search),
+            None,
+        )

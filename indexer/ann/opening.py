@@ -61,6 +61,7 @@ def open_index(
         entry.search,
         num_threads=num_threads,
         stored=stored,
+        cpu_microseconds=entry.cpu_microseconds,
         read_only=True,
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,12 @@ Rows: TypeAlias = NDArray[np.int64]
 """``(num_rows,)`` row numbers, dense from 0, valid inside one index only."""
 
 NO_ROW = -1
+
+SearchMode: TypeAlias = Literal["exact", "exact_filtered", "approximate"]
+"""How an answer was found: by comparing with every row (``exact``), by comparing with every row
+that the filter keeps where the index itself is approximate (``exact_filtered``), or by an
+approximate index. The first two have no recall to speak of: they miss nothing.
+"""
 
 
 class BadQuery(KindredError):
@@ -34,6 +41,9 @@ class Neighbors:
     scores: NDArray[np.float32]
     """``(num_queries, k)`` inner products, higher is nearer; -inf where ``rows`` is -1."""
 
+    mode: SearchMode = "approximate"
+    """An engine that says nothing promises nothing."""
+
     def __post_init__(self) -> None:
         if self.rows.shape != self.scores.shape or self.rows.ndim != 2:
             raise ValueError(f"rows {self.rows.shape} and scores {self.scores.shape} must match")
@@ -51,6 +61,8 @@ class Selection:
         self.mask = mask
         """``(num_rows,)``: True where a row may be returned."""
 
+        self._counted: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None
+
     @cached_property
     def rows(self) -> Rows:
         """The row numbers that may be returned, ascending."""
@@ -65,6 +77,20 @@ class Selection:
     def bitmap(self) -> NDArray[np.uint8]:
         """The mask as bits, lowest bit first, as FAISS takes it."""
         return np.packbits(self.mask, bitorder="little")
+
+    def counts(self, groups: NDArray[np.int32], num_groups: int) -> NDArray[np.int64]:
+        """Return how many rows of each group may be returned: ``(num_groups,)``.
+
+        Kept for the next search, as a selection is often searched more than once.
+
+        Args:
+            groups: ``(num_rows,)`` the group of each row, in [0, num_groups).
+            num_groups: how many there are.
+        """
+        if self._counted is None or self._counted[0] is not groups:
+            counts = np.bincount(groups[self.rows], minlength=num_groups)
+            self._counted = groups, counts
+        return self._counted[1]
 
 
 class VectorIndex(Protocol):
@@ -154,17 +180,23 @@ def no_neighbors(num_queries: int, k: int) -> Neighbors:
     return Neighbors(
         np.full((num_queries, k), NO_ROW, dtype=np.int64),
         np.full((num_queries, k), -np.inf, dtype=np.float32),
+        mode="exact",
     )
 
 
-def nearest(rows: Rows, scores: NDArray[np.float32], k: int) -> Neighbors:
+def nearest(
+    rows: Rows, scores: NDArray[np.float32], k: int, *, mode: SearchMode = "approximate"
+) -> Neighbors:
     """Return the ``k`` best of some candidates, equal scores by row number.
 
     Args:
         rows: ``(num_queries, num_candidates)``, -1 where there is none.
         scores: the same shape.
         k: how many to keep; padded with -1 where there are fewer candidates.
+        mode: how they were found.
     """
+    if rows.shape[1] == k and _in_order(rows, scores):
+        return Neighbors(rows, scores, mode)
     scores = np.where(rows == NO_ROW, np.float32(-np.inf), scores)
     if rows.shape[1] > k:
         best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
@@ -177,7 +209,14 @@ def nearest(rows: Rows, scores: NDArray[np.float32], k: int) -> Neighbors:
     if missing > 0:
         rows = np.pad(rows, ((0, 0), (0, missing)), constant_values=NO_ROW)
         scores = np.pad(scores, ((0, 0), (0, missing)), constant_values=-np.inf)
-    return Neighbors(rows.astype(np.int64, copy=False), scores.astype(np.float32, copy=False))
+    return Neighbors(rows.astype(np.int64, copy=False), scores.astype(np.float32, copy=False), mode)
+
+
+def _in_order(rows: Rows, scores: NDArray[np.float32]) -> bool:
+    """Tell whether an engine's answer is complete and free of ties, which most are."""
+    return bool((scores[:, 1:] < scores[:, :-1]).all() and rows.min(initial=0) >= 0) and bool(
+        scores.min(initial=0) > -np.inf
+    )
 
 
 def merged(left: Neighbors, right: Neighbors) -> Neighbors:
@@ -186,4 +225,13 @@ def merged(left: Neighbors, right: Neighbors) -> Neighbors:
         np.concatenate([left.rows, right.rows], axis=1),
         np.concatenate([left.scores, right.scores], axis=1),
         left.k,
+        mode=weakest_mode([left.mode, right.mode]),
     )
+
+
+def weakest_mode(modes: Iterable[SearchMode]) -> SearchMode:
+    """Return what can be said of an answer made from several: the least of its parts."""
+    return max(modes, key=_WEAKNESS.__getitem__, default="exact")
+
+
+_WEAKNESS: Mapping[SearchMode, int] = {"exact": 0, "exact_filtered": 1, "approximate": 2}

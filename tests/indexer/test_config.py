@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from encoders.errors import ConfigError
-from indexer.config import collection_path, load_collection, parse_collection
+from indexer.config import IndexConfig, collection_path, load_collection, parse_collection
 
 MINIMAL = """
 name: tiny
@@ -126,3 +127,26 @@ def test_a_collection_names_each_model_it_stands_on_once() -> None:
         "whisper_base",
         "yamnet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [(None, None), (4096, 4096), ("2GiB", 2 << 30), ("1.5 MiB", 3 << 19)],
+)
+def test_a_memory_budget_is_bytes_or_has_a_unit(written: int | str | None, size: int) -> None:
+    assert IndexConfig(memory_budget=written).memory_budget_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"memory_budget": "2GB"}, "units: KiB, MiB, GiB, TiB"),
+        ({"memory_budget": 0}, "at least 1 byte, got 0"),
+        ({"memory_budget": 10, "factory": "Flat"}, "got 'Flat'"),
+    ],
+)
+def test_a_memory_budget_that_says_nothing_is_refused(
+    wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(msgspec.ValidationError, match=message):
+        msgspec.convert(wrong, IndexConfig)

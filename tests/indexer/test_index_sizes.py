@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.ann.building import build_index, chosen_factory
+from indexer.ann.building import build_index
+from indexer.ann.choosing import candidates
 from indexer.config import IndexConfig
-from indexer.index_sizes import auto_kind, index_bytes
+from indexer.index_sizes import LISTS, auto_kind, index_bytes
 from tests.indexer.stored_items import clustered_vectors
 
 ROWS, DIM = 4000, 60
@@ -17,7 +18,7 @@ ROWS, DIM = 4000, 60
     ("kind", "factory"),
     [
         ("flat", "Flat"),
-        ("ivf-pq4fs+refine", "IVF253,PQ16x4fsr,RFlat"),
+        ("ivf-pq4fs+refine", "IVF253,PQ32x4fsr,RFlat"),
         ("hnsw16", "HNSW16,Flat"),
         ("float16", "SQfp16"),
     ],
@@ -27,14 +28,15 @@ def test_an_index_is_as_large_as_was_worked_out(kind: str, factory: str, tmp_pat
     config = IndexConfig(factory=factory, target_recall=0.01)
     build_index(vectors, "words", config).write(tmp_path / "index")
     size = (tmp_path / "index").stat().st_size
-    # The worked-out size leaves out headers and how full each list is.
+    # The worked-out size leaves out how full each list is.
     assert index_bytes(ROWS, DIM)[kind] == pytest.approx(size, rel=0.05)
 
 
 def test_auto_is_the_kind_that_it_builds() -> None:
-    assert auto_kind(100, DIM) == "flat"
-    assert auto_kind(1_000_000, 384) == "ivf-pq4fs+refine"
-    assert chosen_factory("auto", 1_000_000, 384) == "IVF4000,PQ96x4fsr,RFlat"
+    for num_rows in (100, 1_000_000):
+        fitting, _ = candidates(num_rows, 384, IndexConfig().target_recall, None)
+        first = fitting[0].factory
+        assert first == {"flat": "Flat", LISTS: "IVF4000,PQ96x4fsr,RFlat"}[auto_kind(num_rows)]
 
 
 def test_nothing_takes_no_room_for_vectors() -> None:

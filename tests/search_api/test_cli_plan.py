@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from encoders.models.folder import ModelFolder
+from indexer.ann.size_estimate import FIXED_BYTES
 from search_api.cli.main import run
 
 pytestmark = pytest.mark.weights
@@ -44,7 +45,7 @@ def test_a_plan_adds_up_and_writes_nothing(
     assert 0 < cpu["low"] < cpu["value"] < cpu["high"]
     assert sum(cpu["stages"].values()) == pytest.approx(cpu["value"], abs=0.1)
     assert plan["channels"]["pictures"]["segments"] == 6
-    assert plan["index_bytes"]["flat"] == 4 * (6 * (384 + 1280) + 3 * 384)
+    assert plan["index_bytes"]["flat"] == 4 * (6 * (384 + 1280) + 3 * 384) + 3 * FIXED_BYTES
     assert plan["peak_memory_bytes"] > 0
     assert not (tmp_path / "data").exists()
 

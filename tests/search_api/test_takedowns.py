@@ -235,3 +235,28 @@ def test_nothing_is_kept_of_what_is_taken_down_while_it_is_made(
     assert gallery_client.get(f"/v1/items/harbour-tape/{what}").status_code == 410
     assert made
     assert cached(gallery) == []
+
+
+def test_what_was_taken_down_cannot_be_put_back(client: TestClient[Any]) -> None:
+    stored = client.put("/v1/items/flyer", json={"text": "gone in an hour"})
+    assert stored.status_code == 201, stored.text
+    assert client.post("/v1/takedown", json={"item_ids": ["flyer"]}).status_code == 200
+    again = client.put("/v1/items/flyer", json={"text": "something else"})
+    assert (again.status_code, again.json()["code"]) == (409, "taken_down")
+    renamed = client.put("/v1/items/leaflet", json={"text": "gone in an hour"})
+    assert (renamed.status_code, renamed.json()["code"]) == (409, "taken_down")
+    operations = [
+        {"op": "put", "item_id": "flyer", "text": "something else"},
+        {"op": "put", "item_id": "poster", "text": "nobody minds"},
+    ]
+    batch = client.post("/v1/items/batch", json={"operations": operations})
+    assert [each["status"] for each in batch.json()["results"]] == [409, 201]
+    job = client.post(
+        "/v1/items/batch", json={"operations": operations}, headers={"Prefer": "respond-async"}
+    )
+    assert job.status_code == 202
+    deadline = time.monotonic() + 60
+    while (state := client.get(job.headers["location"]).json())["state"] not in ("done", "failed"):
+        assert time.monotonic() < deadline, state
+        time.sleep(0.05)
+    assert [each["status"] for each in state["results"]] == [409, 200]

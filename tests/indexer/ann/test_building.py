@@ -4,40 +4,70 @@ import numpy as np
 import pytest
 
 from encoders.errors import ConfigError
-from indexer.ann.building import build_index, chosen_factory, width
+from indexer.ann.building import build_index
+from indexer.ann.choosing import candidates
+from indexer.ann.size_estimate import width
 from indexer.config import IndexConfig
 from tests.indexer.stored_items import clustered_vectors, random_vectors
 
 
 @pytest.mark.parametrize(
-    ("factory", "num_rows", "dim", "chosen", "wide"),
+    ("num_rows", "dim", "target_recall", "budget", "factories", "wide"),
     [
-        ("auto", 0, 384, "Flat", 384),
-        ("auto", 19_999, 100, "Flat", 100),
-        ("auto", 20_000, 384, "IVF566,PQ96x4fsr,RFlat", 384),
-        ("auto", 1_000_000, 100, "IVF4000,PQ26x4fsr,RFlat", 104),
-        ("HNSW16", 1_000_000, 100, "HNSW16", 100),
-        ("SQ8", 10, 100, "SQ8", 104),
-        ("IVF64,Flat", 0, 100, "Flat", 100),
+        (0, 384, 0.98, None, ["Flat"], 384),
+        (19_999, 100, 0.98, None, ["Flat"], 100),
+        (20_000, 384, 0.98, None, ["IVF566,PQ96x4fsr,RFlat", "HNSW16", "Flat"], 384),
+        (1_000_000, 100, 0.98, None, ["IVF4000,PQ52x4fsr,RFlat", "HNSW16", "Flat"], 104),
+        (1_000_000, 100, 1.0, None, ["Flat"], 100),
+        (
+            20_000,
+            384,
+            0.98,
+            20 << 20,
+            ["IVF566,PQ96x4fsr,Refine(SQfp16)", "HNSW16_SQfp16", "SQfp16"],
+            384,
+        ),
+        (20_000, 384, 0.98, 8 << 20, ["SQ8"], 384),
     ],
 )
-def test_auto_follows_the_size_and_quantisers_get_multiples_of_eight(
-    factory: str, num_rows: int, dim: int, chosen: str, wide: int
+def test_auto_follows_size_target_and_budget_and_quantisers_get_multiples_of_eight(
+    num_rows: int,
+    dim: int,
+    target_recall: float,
+    budget: int | None,
+    factories: list[str],
+    wide: int,
 ) -> None:
-    assert chosen_factory(factory, num_rows, dim) == chosen
-    assert width(chosen, dim) == wide
+    fitting, too_large = candidates(num_rows, dim, target_recall, budget)
+    assert [candidate.factory for candidate in fitting] == factories
+    assert width(factories[0], dim) == wide
+    for candidate in fitting:
+        assert budget is None or candidate.estimated_bytes <= budget
+    for tried in too_large:
+        assert budget is not None
+        assert tried.estimated_bytes > budget
+        assert str(budget) in tried.why
 
 
-def test_inverted_lists_reach_their_target_recall() -> None:
+def test_a_budget_that_nothing_fits_is_refused_with_what_is_needed() -> None:
+    with pytest.raises(ConfigError, match=r"need at least 10404096 bytes \(SQ8\), got 1000"):
+        candidates(100_000, 100, 0.98, 1000)
+
+
+def test_inverted_lists_reach_their_target_recall_at_the_least_cost() -> None:
     vectors = clustered_vectors(25_000, 64).astype(np.float16)
     added: list[int] = []
     built = build_index(vectors, "words", IndexConfig(target_recall=0.95), progress=added.append)
     entry = built.entry
-    assert entry.factory == "IVF632,PQ16x4fsr,RFlat"
+    assert entry.factory == "IVF632,PQ32x4fsr,RFlat"
     assert not entry.exact
     assert not entry.vectors_file
-    assert entry.search == entry.recall_curve[-1].search
-    assert entry.recall_curve[-1].recall_at_10 >= 0.95
+    reaching = [point for point in entry.recall_curve if point.recall_at_10 >= 0.96]
+    assert reaching
+    assert entry.cpu_microseconds is not None
+    assert all(entry.cpu_microseconds <= (point.cpu_microseconds or 0) for point in reaching)
+    assert entry.choice is not None
+    assert "0.95" in entry.choice.why
     assert built.recall_at_10 is not None
     assert built.recall_at_10 >= 0.94  # judged on other rows than it was tuned with
     assert added[-1] == 25_000
@@ -46,13 +76,30 @@ def test_inverted_lists_reach_their_target_recall() -> None:
 def test_auto_compares_with_every_row_where_nothing_faster_reaches_the_target(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("indexer.ann.building.FLAT_BELOW_ROWS", 2_000)
+    monkeypatch.setattr("indexer.ann.choosing.FLAT_BELOW_ROWS", 2_000)
     noise = random_vectors(3_000, 128).astype(np.float16)
-    built = build_index(noise, "words", IndexConfig(target_recall=1.0))
+    built = build_index(noise, "words", IndexConfig(target_recall=0.999))
     assert built.entry.factory == "Flat"
     assert built.entry.exact
     assert built.recall_at_10 == 1.0
-    assert built.entry.recall_curve[-1].recall_at_10 < 1.0
+    assert built.entry.recall_curve == ()
+    assert built.entry.choice is not None
+    assert [tried.factory for tried in built.entry.choice.tried] == [
+        "IVF219,PQ64x4fsr,RFlat",
+        "HNSW16",
+    ]
+    assert all("wanted 0.999" in tried.why for tried in built.entry.choice.tried)
+
+
+def test_where_no_kind_reaches_the_target_the_nearest_one_is_taken() -> None:
+    noise = random_vectors(3_000, 64).astype(np.float16)
+    config = IndexConfig(target_recall=0.9999, memory_budget="0.2MiB")
+    built = build_index(noise, "words", config)
+    assert built.entry.factory == "SQ8"
+    assert built.entry.choice is not None
+    assert "comes nearest" in built.entry.choice.why
+    assert built.entry.choice.memory_budget_bytes == 209_715
+    assert [tried.factory for tried in built.entry.choice.tried] == ["Flat", "SQfp16", "SQ8"]
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 2, 3, 50])

@@ -44,7 +44,7 @@ _SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})")
 class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which engine keeps a channel's vectors, and how."""
 
-    engine: Literal["faiss", "exact"] = "faiss"
+    engine: Literal["faiss", "exact", "qdrant"] = "faiss"
 
     factory: str = "auto"
     """A FAISS factory string, or ``auto``: flat while small, IVF-PQ fast-scan with exact refinement
@@ -59,10 +59,18 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``2GiB``. No limit where it is left out.
     """
 
+    quantization: Literal["int8", "none"] = "int8"
+    """What Qdrant looks through first: candidates are always compared again in full."""
+
     def __post_init__(self) -> None:
-        if self.memory_budget is not None and self.factory != "auto":
+        if self.engine == "qdrant" and self.factory != "auto":
+            raise ValueError(f"index: factory {self.factory!r} is FAISS's; qdrant has none")
+        if self.engine != "qdrant" and self.quantization != "int8":
+            raise ValueError("index: quantization is only for engine: qdrant")
+        if self.memory_budget is not None and (self.engine, self.factory) != ("faiss", "auto"):
             raise ValueError(
-                f"memory_budget is what the factory `auto` chooses by, got {self.factory!r}"
+                f"memory_budget is what faiss chooses by with the factory `auto`, got engine "
+                f"{self.engine!r} and factory {self.factory!r}"
             )
         if self.memory_budget_bytes is not None and self.memory_budget_bytes < 1:
             raise ValueError(f"memory_budget must be at least 1 byte, got {self.memory_budget!r}")

@@ -6,6 +6,7 @@ snapshots/<collection>/<id>/manifest.json         written last: its presence say
                            /collection.json       the collection it was built for
                            /items.arrow           one row per item, sorted by item_id
                            /channels/<name>/index.faiss | index.npy    row -> vector
+                                           /qdrant/                    or so, with vectors.npy
                                            /segments.arrow             row -> item, times, words
                                            /segment_ids.npy            row -> catalog
 ```
@@ -27,8 +28,10 @@ from encoders.encoder import EncoderIdentity
 from encoders.errors import ConfigError
 from indexer.ann.building import build_index
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE
+from indexer.ann.payload import PayloadTable, payload_columns
+from indexer.ann.qdrant_build import build_edge_index
 from indexer.catalog.catalog import Catalog
-from indexer.config import CollectionConfig, IndexConfig
+from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 from indexer.durable_files import sync_file, sync_folder
 from indexer.manifest import (
@@ -44,7 +47,12 @@ from indexer.manifest import (
     require_spaces,
     verify_files,
 )
-from indexer.snapshot_files import CHANNELS_FOLDER, COLLECTION_FILE
+from indexer.snapshot_files import (
+    CHANNELS_FOLDER,
+    COLLECTION_FILE,
+    mapped_items,
+    mapped_segments,
+)
 from indexer.staging import Progress, StagedChannel, stage_channel, stage_items
 
 __all__ = [
@@ -164,8 +172,7 @@ def build_snapshot(
         (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
         through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
-            one.name: _indexed(one, config.channels[one.name].index, num_threads, progress)
-            for one in staged
+            one.name: _indexed(one, config, folder, num_threads, progress) for one in staged
         }
         manifest = Manifest(
             snapshot_id=snapshot_id,
@@ -225,23 +232,47 @@ def remove_unfinished(data_dir: DataDir, collection: str) -> None:
 
 
 def _indexed(
-    staged: StagedChannel, config: IndexConfig, num_threads: int, progress: Progress | None
+    staged: StagedChannel,
+    collection: CollectionConfig,
+    folder: Path,
+    num_threads: int,
+    progress: Progress | None,
 ) -> ChannelEntry:
-    """Turn a staged channel's vectors into its index, in place."""
+    """Turn a staged channel's vectors into its index, in place.
+
+    Args:
+        staged: the channel.
+        collection: it belongs to.
+        folder: of the snapshot that is being built.
+        num_threads: threads to train and add with.
+        progress: told how many rows are done.
+    """
 
     def report(done: int) -> None:
         if progress is not None:
             progress(f"{staged.name}: index", done, staged.num_segments)
 
     identity = staged.identity
+    config = collection.channels[staged.name].index
     vectors = np.load(staged.vectors_path, mmap_mode="r" if staged.num_segments else None)
-    built = build_index(
-        vectors, identity.space_id, config, num_threads=num_threads, progress=report
-    )
+    if config.engine == "qdrant":
+        built = build_edge_index(
+            vectors,
+            identity.space_id,
+            config,
+            _payload(staged, collection, folder),
+            staged.folder,
+            num_threads=num_threads,
+            progress=report,
+        )
+    else:
+        built = build_index(
+            vectors, identity.space_id, config, num_threads=num_threads, progress=report
+        )
     entry = built.entry
     if entry.engine == "exact":
         staged.vectors_path.rename(staged.folder / EXACT_FILE)
-    else:
+    elif entry.engine == "faiss":
         built.write(staged.folder / FAISS_FILE)
         if not entry.vectors_file:
             staged.vectors_path.unlink()
@@ -255,6 +286,11 @@ def _indexed(
         recall_at_10=built.recall_at_10,
         index=entry,
     )
+
+
+def _payload(staged: StagedChannel, collection: CollectionConfig, folder: Path) -> PayloadTable:
+    item_rows = mapped_segments(staged.folder).column("item_row").to_numpy()
+    return PayloadTable(mapped_items(folder), item_rows, payload_columns(collection.attributes))
 
 
 def _finished(folder: Path, manifest: Manifest) -> Snapshot:

@@ -31,6 +31,7 @@ HEAVY = (
     "onnxruntime",
     "faiss",
     "qdrant_client",
+    "qdrant_edge",
     "ray",
 )
 LIGHT_ENCODERS_IMPORTS = {"torch", "PIL", "av", "soundfile", *HEAVY}

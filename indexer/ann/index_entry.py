@@ -66,10 +66,12 @@ class IndexChoice(msgspec.Struct, frozen=True, omit_defaults=True):
 class IndexEntry(msgspec.Struct, frozen=True):
     """One index on disk."""
 
-    engine: Literal["faiss", "exact"]
+    engine: Literal["faiss", "exact", "qdrant"]
 
     factory: str
-    """The FAISS factory string it was made from; ``numpy`` for the exact engine."""
+    """The FAISS factory string it was made from; ``numpy`` for the exact engine; for Qdrant
+    how it keeps the vectors.
+    """
 
     dim: int
     """Length of the vectors."""
@@ -94,6 +96,9 @@ class IndexEntry(msgspec.Struct, frozen=True):
 
     choice: IndexChoice | None = None
     """Why it is this kind of index; ``None`` in manifests that are older than this field."""
+
+    payload: dict[str, str] = {}
+    """The columns that the engine can filter on by itself, with their types."""
 
     @property
     def cpu_microseconds(self) -> float | None:

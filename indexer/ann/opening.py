@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.errors import KindredError
+from indexer.ann.edge_host import EdgePoints
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.index_entry import IndexEntry
+from indexer.ann.qdrant_index import QdrantIndex
 from indexer.ann.vector_index import VectorIndex
 
 FAISS_FILE = "index.faiss"
 EXACT_FILE = "index.npy"
 VECTORS_FILE = "vectors.npy"
+EDGE_FOLDER = "qdrant"
 
 
 class IndexMismatch(KindredError):
@@ -42,10 +45,13 @@ def open_index(
 
     Raises:
         IndexMismatch: a file holds another number of rows or dimensions than ``entry`` says.
-        DependencyMissing: it needs FAISS, which is not installed.
+        DependencyMissing: it needs FAISS or Qdrant Edge, which is not installed.
+        EdgeFailed: Qdrant Edge cannot open its files.
     """
     if entry.engine == "exact":
         return ExactIndex(space_id, entry.dim, _vectors(folder / EXACT_FILE, entry))
+    if entry.engine == "qdrant":
+        return _qdrant_index(folder, entry, space_id)
     faiss = load_faiss()
     # Of the two mapping modes only this one leaves flat and refined indexes on disk too.
     raw = faiss.read_index(str(folder / FAISS_FILE), faiss.IO_FLAG_MMAP_IFC)
@@ -64,6 +70,14 @@ def open_index(
         cpu_microseconds=entry.cpu_microseconds,
         read_only=True,
     )
+
+
+def _qdrant_index(folder: Path, entry: IndexEntry, space_id: str) -> QdrantIndex:
+    stored = _vectors(folder / VECTORS_FILE, entry)
+    points = None
+    if entry.num_rows:
+        points = EdgePoints(folder / EDGE_FOLDER, entry.dim, entry.num_rows)
+    return QdrantIndex(space_id, entry, points, stored)
 
 
 def _vectors(path: Path, entry: IndexEntry) -> NDArray[np.float16]:

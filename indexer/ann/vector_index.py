@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +54,28 @@ class Neighbors:
         return int(self.rows.shape[1])
 
 
+@dataclass(frozen=True, slots=True)
+class PayloadCondition:
+    """A filter as engines take it that store what is filtered on beside the vectors."""
+
+    filter: Mapping[str, Any]
+    """As Qdrant's HTTP API takes it: ``must``, ``should``, ``must_not``."""
+
+    columns: Mapping[str, str]
+    """The columns it reads, with the type each was taken for."""
+
+
 class Selection:
     """The rows a search may return."""
 
-    def __init__(self, mask: NDArray[np.bool_]) -> None:
+    def __init__(self, mask: NDArray[np.bool_], condition: PayloadCondition | None = None) -> None:
         self.mask = mask
         """``(num_rows,)``: True where a row may be returned."""
 
         self._counted: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None
+
+        self.condition = condition
+        """What all selected rows satisfy, and perhaps some others: the mask decides."""
 
     @cached_property
     def rows(self) -> Rows:

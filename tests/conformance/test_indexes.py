@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from indexer.ann.index_entry import IndexEntry, SearchSettings
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
 from indexer.ann.size_estimate import width
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
+from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index
 from tests.indexer.stored_items import clustered_vectors, random_vectors
 
 DIM = 20
@@ -48,6 +50,14 @@ def faiss_of(factory: str, settings: SearchSettings) -> Callable[..., VectorInde
     return build
 
 
+def edge_of(kind: str) -> Callable[..., VectorIndex]:
+    def build(vectors: Vectors) -> VectorIndex:
+        settings = SearchSettings(ef_search=NUM_ROWS, k_factor=2) if kind == "graph" else None
+        return edge_index(vectors, graph=kind == "graph", settings=settings)
+
+    return build
+
+
 # At full effort the approximate kinds have to find everything as well.
 EVERYTHING = SearchSettings(nprobe=8, k_factor=70)
 ENGINES = {
@@ -64,6 +74,8 @@ ENGINES = {
     # Lists store what is left after their centre, and rounding that is another 2e-5 off: without
     # refinement such an index is approximate even at full effort, so it is not promised here.
     "half precision in lists, refined": faiss_of("IVF8,SQfp16,RFlat", EVERYTHING),
+    "qdrant edge, full scan": edge_of("full"),
+    "qdrant edge, graph": edge_of("graph"),
     "eight bits, refined": faiss_of("SQ8,RFlat", EVERYTHING),
     "graph of eight bits, refined": faiss_of(
         "HNSW16_SQ8,RFlat", SearchSettings(k_factor=70, ef_search=NUM_ROWS)
@@ -121,6 +133,9 @@ def test_fewer_rows_than_asked_for_are_padded(index: VectorIndex, vectors: Vecto
 
 def reopened(index: VectorIndex, vectors: Vectors, folder: Path) -> VectorIndex:
     stored = vectors.astype(np.float16)
+    if isinstance(index, EdgeIndex):
+        shutil.copytree(index.folder, folder, dirs_exist_ok=True)
+        return open_index(folder, index.entry, "words")
     if not isinstance(index, FaissIndex):
         np.save(folder / EXACT_FILE, stored)
         entry = IndexEntry("exact", "numpy", DIM, DIM, NUM_ROWS, exact=True, vectors_file=False)

@@ -20,9 +20,7 @@ from search_api.settings import Settings
 from tests.search_api.small_collection import SmallCollection
 from tests.search_api.test_app import problem
 from tests.search_api.test_item_writes import found, vectors
-from tests.search_api.test_snapshots import reachable_client
 
-__all__ = ["reachable_client"]
 ASYNC = {"Prefer": "respond-async"}
 
 

@@ -21,9 +21,6 @@ from search_api.write_schemas import PutItem
 from tests.fake_encoders import COLOURS, text_vector
 from tests.search_api.small_collection import SmallCollection
 from tests.search_api.test_app import problem
-from tests.search_api.test_snapshots import reachable_client
-
-__all__ = ["reachable_client"]
 
 
 def found(client: TestClient[Any], text: str, channel: str, limit: int = 50) -> list[str]:

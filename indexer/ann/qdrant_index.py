@@ -1,0 +1,214 @@
+"""Search with Qdrant: it names candidates, the stored vectors decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.space import Vectors
+from indexer.ann.exact_index import ExactIndex
+from indexer.ann.index_entry import IndexEntry, SearchSettings
+from indexer.ann.vector_index import (
+    NO_ROW,
+    Neighbors,
+    PayloadCondition,
+    Rows,
+    SearchMode,
+    Selection,
+    check_new_rows,
+    check_queries,
+    nearest,
+    no_neighbors,
+)
+
+EXACT_SURVIVORS = 5_000
+"""Up to so many rows left by a filter, comparing with each is faster and finds all of them."""
+
+MAX_CANDIDATES = 10_000
+"""More are not asked for: naming them takes longer than comparing with all."""
+
+COMPARED_PER_CANDIDATE = 16
+"""Rows that a plain scan compares in the time in which a graph finds one candidate."""
+
+SPARE_CANDIDATES = 16
+"""Asked for beyond what is wanted: Qdrant rounds the query to float16, so near ties may swap."""
+
+WIDENING = 8
+"""How many times more candidates are asked for when too few of the first were selected."""
+
+
+class Points(Protocol):
+    """Where Qdrant keeps the rows."""
+
+    def search(
+        self,
+        queries: Vectors,
+        limit: int,
+        *,
+        exact: bool,
+        settings: SearchSettings,
+        condition: PayloadCondition | None,
+    ) -> Rows:
+        """Return ``(num_queries, limit)`` row numbers, nearest first, -1 where there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How a selection is searched."""
+
+    limits: tuple[int, ...]
+    """How many candidates to ask for, first and where those were too few; then every selected row
+    is compared.
+    """
+
+    filtered: bool
+    """Whether Qdrant filters them."""
+
+
+def search_plan(
+    num_rows: int, num_selected: int, k: int, *, has_condition: bool, always_ask: bool
+) -> SearchPlan:
+    """Decide how to find ``k`` of ``num_selected`` rows.
+
+    Args:
+        num_rows: rows of the index.
+        num_selected: rows that may be returned, at least 1.
+        k: how many are wanted.
+        has_condition: Qdrant could find the selected ones by itself.
+        always_ask: nothing is ruled out, so few rows are no reason not to ask.
+    """
+    wanted = min(k, num_selected)
+    filtered = has_condition and num_selected < num_rows
+    share = 1.0 if filtered else num_selected / num_rows
+    first = min(num_rows, ceil(1.25 * wanted / share) + SPARE_CANDIDATES)
+    plain = num_selected <= max(EXACT_SURVIVORS, COMPARED_PER_CANDIDATE * first)
+    if first > MAX_CANDIDATES or (plain and not always_ask):
+        return SearchPlan((), filtered)
+    wider = min(num_rows, WIDENING * first)
+    return SearchPlan((first, wider) if first < wider <= MAX_CANDIDATES else (first,), filtered)
+
+
+class QdrantIndex:
+    """The rows of a generation in Qdrant, and the vectors they stand for.
+
+    Qdrant finds candidates; their scores are computed here from the stored vectors, so they are the
+    same as those of every other engine, and of the rows that were written since.
+
+    Args:
+        space_id: which vectors it holds.
+        entry: what the manifest says about it.
+        points: where to look; ``None`` where there are no rows.
+        stored: ``(num_rows, dim)`` float16, what was uploaded.
+    """
+
+    def __init__(
+        self,
+        space_id: str,
+        entry: IndexEntry,
+        points: Points | None,
+        stored: NDArray[np.float16],
+    ) -> None:
+        self.space_id = space_id
+        self.dim = entry.dim
+        self.exact = entry.exact
+        self._points = points
+        self._settings = entry.search
+        self._payload = entry.payload
+        self._stored = stored
+        self._scan = ExactIndex(space_id, entry.dim, stored)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it holds."""
+        return len(self._stored)
+
+    def add(self, rows: Rows, vectors: Vectors) -> None:
+        """Refuse: a generation is complete when it can be searched.
+
+        Raises:
+            ValueError: always; first of all if the rows would not continue the index.
+        """
+        check_new_rows(rows, vectors, self.num_rows, self.dim)
+        raise ValueError("a finished generation in Qdrant cannot be added to")
+
+    def search(
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        among: Selection | None = None,
+        settings: SearchSettings | None = None,
+    ) -> Neighbors:
+        """Return the ``k`` nearest rows of each query, equal scores by row number.
+
+        Args:
+            queries: ``(num_queries, dim)`` float32.
+            k: at least 1.
+            among: the rows that may be returned; all when ``None``.
+            settings: instead of the index's own, while tuning.
+
+        Raises:
+            BadQuery: the queries have the wrong shape or hold NaN, or ``k`` is below 1.
+            KindredError: Qdrant cannot be reached or does not answer.
+        """
+        queries = check_queries(queries, self.dim, k)
+        if among is not None and among.num_selected == self.num_rows:
+            among = None
+        num_selected = self.num_rows if among is None else among.num_selected
+        if self._points is None or num_selected == 0 or len(queries) == 0:
+            return no_neighbors(len(queries), k)
+        condition = self._usable(among)
+        plan = search_plan(
+            self.num_rows,
+            num_selected,
+            k,
+            has_condition=condition is not None,
+            always_ask=among is None,
+        )
+        best = no_neighbors(len(queries), k)
+        missing = np.arange(len(queries))
+        for limit in plan.limits:
+            rows = self._points.search(
+                queries[missing],
+                limit,
+                exact=self.exact,
+                settings=settings or self._settings,
+                condition=condition,
+            )
+            found = self._scored(queries[missing], rows, k, among)
+            best.rows[missing], best.scores[missing] = found.rows, found.scores
+            missing = missing[found.rows[:, min(k, num_selected) - 1] == NO_ROW]
+            if not len(missing):
+                return replace(best, mode="exact" if self.exact else "approximate")
+        found = self._scan.search(queries[missing], k, among=among)
+        best.rows[missing], best.scores[missing] = found.rows, found.scores
+        compared: SearchMode = "exact" if self.exact or among is None else "exact_filtered"
+        return replace(best, mode=compared if len(missing) == len(queries) else "approximate")
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the vectors of ``rows``: ``(len(rows), dim)`` float32."""
+        return self._scan.vectors(rows)
+
+    def _usable(self, among: Selection | None) -> PayloadCondition | None:
+        """Return the selection's condition if the payload was stored as it takes it to be.
+
+        A collection's attributes may have changed their types since the snapshot was made.
+        """
+        condition = among.condition if among is not None else None
+        if condition is None or not condition.columns.items() <= self._payload.items():
+            return None
+        return condition
+
+    def _scored(self, queries: Vectors, rows: Rows, k: int, among: Selection | None) -> Neighbors:
+        """Compare candidates with their queries; those that may not be returned are left out."""
+        if among is not None:
+            rows = np.where(among.mask[rows] & (rows != NO_ROW), rows, NO_ROW)
+        scores = np.empty(rows.shape, np.float32)
+        for query, candidates, row_scores in zip(queries, rows, scores, strict=True):
+            np.matmul(self._stored[candidates].astype(np.float32), query, out=row_scores)
+        return nearest(rows, scores, k)

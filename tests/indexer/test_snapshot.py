@@ -127,6 +127,35 @@ def test_what_a_dead_run_left_is_removed_by_the_next(catalog: Catalog, data_dir:
     assert not leftover.exists()
 
 
+def test_what_is_not_accepted_never_has_the_name_of_a_snapshot(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    seen: list[str] = []
+
+    def refuse(folder: Path, manifest: Manifest) -> None:
+        seen.append(folder.name.removesuffix(manifest.snapshot_id))
+        assert read_manifest(folder) == manifest
+        raise ValueError("not good enough")
+
+    with pytest.raises(ValueError, match="not good enough"):
+        build_snapshot(catalog, data_dir, CONFIG, identities(), accept=refuse)
+    assert seen == [".building-"]
+    assert list(data_dir.snapshots(COLLECTION).iterdir()) == []
+
+
+def test_a_snapshot_whose_name_may_not_last_is_removed(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused_for_the_parent(path: Path) -> None:
+        if path == data_dir.snapshots(COLLECTION):
+            raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("indexer.snapshot.sync_folder", refused_for_the_parent)
+    with pytest.raises(OSError, match="Input/output error"):
+        build_snapshot(catalog, data_dir, CONFIG, identities())
+    assert list(data_dir.snapshots(COLLECTION).iterdir()) == []
+
+
 def test_a_build_that_fails_leaves_nothing(
     catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

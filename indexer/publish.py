@@ -103,7 +103,7 @@ def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
         return None
     try:
         pointer = msgspec.json.decode(content, type=Pointer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotCorrupt(f"{path}: not a pointer: {error}", file=str(path)) from error
     if Path(pointer.snapshot_id).name != pointer.snapshot_id:
         raise SnapshotCorrupt(

@@ -260,3 +260,39 @@ def test_new_attributes_are_empty_until_the_next_snapshot(snapshot: Snapshot) ->
     assert opened.items.schema.field("attributes.title").type == pa.list_(pa.string())
     assert opened.items.column("attributes.title").null_count == 3
     assert opened.items.column("attributes.mood").null_count == 3
+
+
+def test_a_file_that_the_manifest_does_not_know_is_refused(snapshot: Snapshot) -> None:
+    """Else an index that nobody compared with anything could be opened."""
+    manifest = read_manifest(snapshot.path)
+    files = {name: entry for name, entry in manifest.files.items() if name != "items.arrow"}
+    content = msgspec.json.encode(msgspec.structs.replace(manifest, files=files))
+    (snapshot.path / "manifest.json").write_bytes(content)
+    with pytest.raises(SnapshotCorrupt, match=r"items\.arrow: not in the manifest"):
+        Snapshot.open(snapshot.path)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "channels/../../x", "", "a//b"])
+def test_a_manifest_that_leads_elsewhere_is_refused(snapshot: Snapshot, name: str) -> None:
+    manifest = read_manifest(snapshot.path)
+    entry = manifest.files["items.arrow"]
+    changed = msgspec.structs.replace(manifest, files={**manifest.files, name: entry})
+    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(SnapshotCorrupt, match="is not a file below it"):
+        read_manifest(snapshot.path)
+
+
+def test_a_channel_that_leads_elsewhere_is_refused(snapshot: Snapshot) -> None:
+    manifest = read_manifest(snapshot.path)
+    channels = {"../pictures": manifest.channels["pictures"]}
+    changed = msgspec.structs.replace(manifest, channels=channels)
+    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(SnapshotCorrupt, match="is not the name of a channel"):
+        read_manifest(snapshot.path)
+
+
+def test_a_deeply_nested_manifest_is_refused(snapshot: Snapshot) -> None:
+    nested = b'{"format_version": 1, "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    (snapshot.path / "manifest.json").write_bytes(nested)
+    with pytest.raises(SnapshotCorrupt, match="not a manifest"):
+        read_manifest(snapshot.path)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
 import yaml
+from msgspec import structs
 
 from encoders.config import (
     EncoderConfig,
@@ -31,6 +32,7 @@ from encoders.config import (
 from encoders.errors import ConfigError
 from encoders.media.content import Medium
 from encoders.models.lookup import recognizer_model, required_models
+from indexer.gate_config import GateConfig
 
 AttributeType: TypeAlias = Literal["keyword", "int", "float", "bool", "datetime", "text"]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -69,8 +71,8 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("index: quantization is only for engine: qdrant")
         if self.memory_budget is not None and (self.engine, self.factory) != ("faiss", "auto"):
             raise ValueError(
-                f"memory_budget is what faiss chooses by with the factory `auto`, got engine "
-                f"{self.engine!r} and factory {self.factory!r}"
+                f"memory_budget is what the factory `auto` of faiss chooses by, got "
+                f"{self.factory!r} of {self.engine}"
             )
         if self.memory_budget_bytes is not None and self.memory_budget_bytes < 1:
             raise ValueError(f"memory_budget must be at least 1 byte, got {self.memory_budget!r}")
@@ -119,17 +121,26 @@ class CollectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     channels: dict[Name, ChannelConfig]
     attributes: dict[Name, AttributeType] = {}
+    gate: GateConfig = GateConfig()
 
     def __post_init__(self) -> None:
         if not self.channels:
             raise ValueError("a collection needs at least one channel")
         for name, channel in self.channels.items():
             _check_channel(name, channel, self.attributes)
+        for canary in self.gate.canaries:
+            if canary.channel not in self.channels:
+                raise ValueError(
+                    f"gate: canary {canary.item_id!r} asks channel {canary.channel!r}; there are: "
+                    f"{', '.join(self.channels)}"
+                )
 
     @property
     def digest(self) -> str:
-        """16 hex digits that change when anything in the file changes."""
-        return config_digest(self)
+        """16 hex digits that change when anything changes that indexes are made from."""
+        fields = structs.asdict(self)
+        del fields["gate"]
+        return config_digest(fields)
 
     @property
     def models(self) -> list[str]:

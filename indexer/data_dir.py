@@ -49,6 +49,10 @@ class DataDir:
         """The lock file that one ingest or reindex of a collection holds."""
         return self.locks / f"{collection}.lock"
 
+    def lease(self, collection: str) -> Path:
+        """The file that says how many writers a collection has had and who is the newest."""
+        return self.root / "locks" / f"{collection}.lease"
+
     def publish_lock(self, collection: str) -> Path:
         """The lock file held while another snapshot of a collection becomes the live one."""
         return self.locks / f"{collection}.publish.lock"

@@ -1,12 +1,12 @@
 """Where the vectors of segments are read from when indexes are made.
 
 The catalog keeps them beside the segment rows. Whatever shall take the bulk of them later, a Lance
-dataset for instance, has to offer this one method.
+dataset for instance, has to offer the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,8 +39,18 @@ class SegmentBlock:
     """``(num_rows, dim)``"""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredSegment:
+    """One segment, whose it is and where it points."""
+
+    item_id: str
+
+    vector: NDArray[np.float16]
+    """``(dim,)``"""
+
+
 class EmbeddingStore(Protocol):
-    """Reads segments with their vectors, block by block."""
+    """Reads segments with their vectors."""
 
     def blocks(
         self, collection: str, channel: str, encoder_id: str, *, dim: int, after_seq: int = 0
@@ -53,6 +63,18 @@ class EmbeddingStore(Protocol):
             encoder_id: only vectors this encoder made.
             dim: length of these vectors.
             after_seq: only items changed after this number.
+        """
+        ...
+
+    def some(
+        self, collection: str, segment_ids: Sequence[int], *, through_seq: int
+    ) -> list[StoredSegment]:
+        """Return those of some segments that belong to live items not changed since.
+
+        Args:
+            collection: which one.
+            segment_ids: a few; those that are gone are left out.
+            through_seq: only items last changed up to this number.
         """
         ...
 
@@ -100,3 +122,24 @@ class CatalogEmbeddingStore:
                 texts=list(texts),
                 vectors=np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(rows), dim),
             )
+
+    def some(
+        self, collection: str, segment_ids: Sequence[int], *, through_seq: int
+    ) -> list[StoredSegment]:
+        """Return those of some segments that are still there; see `EmbeddingStore.some`."""
+        statement = (
+            select(items.c.item_id, segments.c.vector)
+            .join_from(items, item_channels)
+            .join(segments)
+            .where(
+                items.c.collection == collection,
+                items.c.deleted.is_(False),
+                items.c.change_seq <= through_seq,
+                segments.c.segment_id.in_(segment_ids),
+            )
+            .order_by(segments.c.segment_id)
+        )
+        return [
+            StoredSegment(item_id, np.frombuffer(vector, dtype="<f2"))
+            for item_id, vector in self._connection.execute(statement)
+        ]

@@ -17,6 +17,12 @@ class LockHeld(Refused):
     code = "lock_held"
 
 
+class WriterLeaseLost(Refused):
+    """Another writer has begun since this one did, so what this one built is not published."""
+
+    code = "writer_lease_lost"
+
+
 class MassDeleteRefused(Refused):
     """A run would remove a large share of what is known, which a missing mount also looks like."""
 

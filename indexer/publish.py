@@ -16,6 +16,8 @@ from encoders.errors import KindredError
 from indexer.data_dir import DataDir
 from indexer.durable_files import replace_durably, temporary_prefix
 from indexer.errors import Refused
+from indexer.gate import GateReport
+from indexer.lock import Lease, require_newest
 from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
 from indexer.served_collection import IdentitiesOf, own_collection
 from indexer.smoke_search import smoke_search
@@ -51,6 +53,12 @@ class Pointer(msgspec.Struct, frozen=True):
     overruled: tuple[str, ...] = ()
     """What the gate found wrong with it, if it was published by force."""
 
+    fencing_token: int = 0
+    """Of the writer that published it; 0 where it was gone back to by hand."""
+
+    gates: dict[str, GateReport] = {}
+    """What the gate found, by snapshot, of those that were ever served and are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptSnapshot:
@@ -60,7 +68,10 @@ class KeptSnapshot:
     is_live: bool
 
     overruled: tuple[str, ...]
-    """What the gate found wrong with the live one, if it was published by force."""
+    """What the gate found wrong with it, if it was published by force."""
+
+    gate: GateReport | None
+    """What the gate found; ``None`` where that was not kept yet or it was never published."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the command line and the API print it."""
@@ -73,6 +84,7 @@ class KeptSnapshot:
             "through_seq": self.manifest.through_seq,
             "recall": self.manifest.recall,
             "overruled": list(self.overruled),
+            "gate": self.gate.as_json() if self.gate else None,
         }
 
 
@@ -139,8 +151,11 @@ def kept_snapshots(data_dir: DataDir, collection: str) -> list[KeptSnapshot]:
     kept = []
     for path in reversed(finished_snapshots(data_dir, collection)):
         is_live = pointer is not None and path.name == pointer.snapshot_id
+        gate = pointer.gates.get(path.name) if pointer else None
         overruled = pointer.overruled if pointer and is_live else ()
-        kept.append(KeptSnapshot(read_manifest(path), is_live, overruled))
+        if gate is not None:
+            overruled = gate.reasons
+        kept.append(KeptSnapshot(read_manifest(path), is_live, overruled, gate))
     return kept
 
 
@@ -149,7 +164,8 @@ def publish(
     data_dir: DataDir,
     *,
     keep: int = KEPT_SNAPSHOTS,
-    overruled: Sequence[str] = (),
+    report: GateReport | None = None,
+    lease: Lease | None = None,
     discard_unpublished: bool = False,
 ) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
@@ -158,16 +174,20 @@ def publish(
         snapshot: a finished snapshot in this data folder.
         data_dir: where its collection's pointer lies.
         keep: how many of the newest snapshots stay for rollback; older ones are removed.
-        overruled: what the gate found wrong with it, to be remembered.
+        report: what the gate found, to be remembered.
+        lease: of the writer that built it; ``None`` where whoever calls keeps writers apart.
         discard_unpublished: remove ``snapshot`` if the pointer could not be moved.
 
     Raises:
+        WriterLeaseLost: another writer has begun since; the live snapshot stays.
         PruneFailed: ``snapshot`` is live, but an older one could not be removed.
     """
     collection = snapshot.manifest.collection
     with publish_lock(data_dir, collection):
         try:
-            _swap(snapshot, data_dir, overruled)
+            if lease is not None:
+                require_newest(data_dir, lease)
+            _swap(snapshot, data_dir, report, lease)
         except BaseException:
             # The pointer may have moved before the disk refused to make that durable.
             if discard_unpublished and not _points_to(snapshot, data_dir):
@@ -282,15 +302,40 @@ def _prune(live: Snapshot, finished: Sequence[Path], keep: int) -> None:
             ) from error
 
 
-def _swap(snapshot: Snapshot, data_dir: DataDir, overruled: Sequence[str] = ()) -> None:
+def _swap(
+    snapshot: Snapshot,
+    data_dir: DataDir,
+    report: GateReport | None = None,
+    lease: Lease | None = None,
+) -> None:
+    collection, snapshot_id = snapshot.manifest.collection, snapshot.path.name
+    gates = {
+        name: gate
+        for name, gate in _known_gates(data_dir, collection).items()
+        if (data_dir.snapshots(collection) / name).is_dir()
+    }
+    if report is not None:
+        gates[snapshot_id] = report
     pointer = Pointer(
-        snapshot.manifest.snapshot_id, datetime.now(UTC).isoformat(), tuple(overruled)
+        snapshot_id,
+        datetime.now(UTC).isoformat(),
+        gates[snapshot_id].reasons if snapshot_id in gates else (),
+        lease.token if lease else 0,
+        gates,
     )
-    path = pointer_path(data_dir, snapshot.manifest.collection)
+    path = pointer_path(data_dir, collection)
     # Whoever holds the publish lock is alone: these were left by runs that were killed.
     for leftover in path.parent.glob(f"{temporary_prefix(path)}*"):
         leftover.unlink()
     replace_durably(path, msgspec.json.encode(pointer))
+
+
+def _known_gates(data_dir: DataDir, collection: str) -> dict[str, GateReport]:
+    try:
+        pointer = read_pointer(data_dir, collection)
+    except SnapshotCorrupt:  # it is about to be replaced
+        return {}
+    return pointer.gates if pointer else {}
 
 
 def publish_lock(data_dir: DataDir, collection: str) -> FileLock:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import resource
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -20,10 +18,13 @@ from indexer.erasure import settle_takedowns
 from indexer.errors import Refused
 from indexer.free_space import expected_bytes, require_free_space
 from indexer.gate import GateReport, judge
+from indexer.gate_measurements import measure
+from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import finished_snapshots, live_snapshot_path, publish
+from indexer.reindex_report import ReindexReport
 from indexer.smoke_search import smoke_search
-from indexer.snapshot import build_snapshot
+from indexer.snapshot import Snapshot, build_snapshot
 
 log = structlog.get_logger("kindred.reindex")
 
@@ -34,52 +35,6 @@ class GateRefused(Refused):
     code = "gate_refused"
 
 
-@dataclass(frozen=True, slots=True)
-class ReindexReport:
-    """What a reindex did."""
-
-    manifest: Manifest | None
-    """Of the snapshot that is live now; ``None`` when the collection is empty and has none."""
-
-    built: bool
-    """A new snapshot was published; otherwise the live one was up to date."""
-
-    seconds: float = 0.0
-    overruled: tuple[str, ...] = field(default=())
-    """What the gate found wrong with a snapshot that was published by force."""
-
-    not_erased: str | None = None
-    """Why taken-down items that no snapshot holds any more could not be erased, if so."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as the command line prints it under ``--json``."""
-        return {
-            "snapshot": self.manifest.snapshot_id if self.manifest else None,
-            "built": self.built,
-            "seconds": round(self.seconds, 3),
-            "segments": self.manifest.num_segments if self.manifest else 0,
-            "through_seq": self.manifest.through_seq if self.manifest else 0,
-            "overruled": list(self.overruled),
-            "not_erased": self.not_erased,
-        }
-
-    def sentence(self) -> str:
-        """Return the report for people."""
-        if self.manifest is None:
-            return "nothing to index yet"
-        if not self.built:
-            return f"snapshot {self.manifest.snapshot_id} is up to date"
-        sentence = (
-            f"published snapshot {self.manifest.snapshot_id}: {self.manifest.num_segments} "
-            f"segments of {self.manifest.num_items} items in {self.seconds:.1f} s"
-        )
-        if self.overruled:
-            sentence += "; by force, although " + "; ".join(self.overruled)
-        if self.not_erased:
-            sentence += f"; what was taken down is not erased yet: {self.not_erased}"
-        return sentence
-
-
 def reindex(
     catalog: Catalog,
     data_dir: DataDir,
@@ -88,6 +43,7 @@ def reindex(
     *,
     if_changed: bool = False,
     force: bool = False,
+    lease: Lease | None = None,
 ) -> ReindexReport:
     """Build a snapshot of everything in the catalog and publish it if the gate agrees.
 
@@ -100,61 +56,94 @@ def reindex(
         identities: the encoder of each channel.
         if_changed: do nothing when the live snapshot holds every change and the same channels.
         force: publish although the gate says no.
+        lease: what came with the writer lock; ``None`` takes the next one now.
 
     Raises:
+        WriterLeaseLost: another writer has begun since; nothing was published.
         NoSpace: there is no room for a new snapshot.
         SmokeSearchFailed: the snapshot cannot be searched; it is not kept, by no force.
         GateRefused: the snapshot is worse than it may be; it is not kept.
         PruneFailed: the snapshot is live, but an older one could not be removed.
     """
-    started = time.perf_counter()
-    if if_changed:
-        manifest, damaged = _live_manifest(data_dir, config.name)
-        if not damaged and _is_current(catalog, config, identities, manifest):
-            return ReindexReport(manifest, built=False)
-    data_dir.root.mkdir(parents=True, exist_ok=True)
-    require_free_space(data_dir.root, expected_bytes(catalog, config, identities))
-    overruled: list[str] = []
+    report = ReindexReport(config.name, [])
+    with report.timed("check"):
+        report.manifest, report.because = _live_and_due(catalog, data_dir, config, identities)
+    if report.because or not if_changed:
+        report.because = report.because or ["it was asked for"]
+        lease = lease or take_lease(data_dir, config.name, "reindex")
+        _build_and_publish(catalog, data_dir, config, identities, report, lease, force=force)
+    counts = catalog.counts(config.name)
+    report.num_items, report.num_failed = counts.items, counts.failed
+    if report.manifest is not None:
+        report.num_delta_items = catalog.num_changed_since(config.name, report.manifest.through_seq)
+    report.peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return report
 
+
+def _build_and_publish(
+    catalog: Catalog,
+    data_dir: DataDir,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    report: ReindexReport,
+    lease: Lease,
+    *,
+    force: bool,
+) -> None:
     def accept(folder: Path, manifest: Manifest) -> None:
-        smoke_search(folder)
-        overruled.extend(_overruled(manifest, config, force))
+        with report.timed("smoke_search"):
+            smoke_search(folder)
+        with report.timed("gate"):
+            report.gate = _gate(catalog, data_dir, config, identities, Snapshot(folder, manifest))
+        if not report.gate.passed and not force:
+            raise GateRefused(
+                f"snapshot {manifest.snapshot_id} was not published: "
+                + "; ".join(report.gate.reasons),
+                **report.gate.as_json(),
+            )
 
-    snapshot = build_snapshot(catalog, data_dir, config, identities, accept=accept)
-    before = _encoders_of_snapshots(data_dir, config.name)
-    publish(snapshot, data_dir, overruled=overruled, discard_unpublished=True)
-    expired = before - _encoders_of_snapshots(data_dir, config.name)
-    expired -= {identity.encoder_id for identity in identities.values()}
-    if expired:
-        catalog.forget_encoders(config.name, expired)
-    not_erased = _settled_takedowns(catalog, data_dir, config.name)
+    with report.timed("check"):
+        require_newest(data_dir, lease)
+        data_dir.root.mkdir(parents=True, exist_ok=True)
+        require_free_space(data_dir.root, expected_bytes(catalog, config, identities))
+    with report.timed("build"):
+        try:
+            snapshot = build_snapshot(catalog, data_dir, config, identities, accept=accept)
+        except GateRefused:
+            raise
+        except Exception:
+            # A later writer removes what is being built: it looks like the remains of a dead run.
+            require_newest(data_dir, lease)
+            raise
+    report.stages["build"] -= report.stages["smoke_search"] + report.stages["gate"]
+    with report.timed("publish"):
+        encoders_before = _encoders_of_snapshots(data_dir, config.name)
+        publish(snapshot, data_dir, report=report.gate, lease=lease, discard_unpublished=True)
+        report.manifest, report.built = snapshot.manifest, True
+        expired = encoders_before - _encoders_of_snapshots(data_dir, config.name)
+        expired -= {identity.encoder_id for identity in identities.values()}
+        if expired:
+            catalog.forget_encoders(config.name, expired)
+        report.not_erased = _settled_takedowns(catalog, data_dir, config.name)
+        try:
+            sweep_blobs(catalog, data_dir)
+        except OSError as error:
+            # The snapshot is published; what could not be removed is tried again by the next.
+            log.warning("cannot remove uploads that nothing refers to", error=str(error))
+
+
+def _gate(
+    catalog: Catalog,
+    data_dir: DataDir,
+    config: CollectionConfig,
+    identities: Mapping[str, EncoderIdentity],
+    snapshot: Snapshot,
+) -> GateReport:
     try:
-        sweep_blobs(catalog, data_dir)
-    except OSError as error:
-        # The snapshot is published; what could not be removed is tried again by the next.
-        log.warning("cannot remove uploads that nothing refers to", error=str(error))
-    return ReindexReport(
-        snapshot.manifest,
-        built=True,
-        seconds=time.perf_counter() - started,
-        overruled=tuple(overruled),
-        not_erased=not_erased,
-    )
-
-
-def _overruled(manifest: Manifest, config: CollectionConfig, force: bool) -> Sequence[str]:
-    """Return what the gate finds wrong with a snapshot, if that shall not matter.
-
-    Raises:
-        GateRefused: it does matter.
-    """
-    report: GateReport = judge(manifest, config)
-    if report.passed or force:
-        return report.reasons
-    raise GateRefused(
-        f"snapshot {manifest.snapshot_id} was not published: " + "; ".join(report.reasons),
-        reasons=list(report.reasons),
-    )
+        live = live_snapshot_path(data_dir, config.name)
+    except SnapshotCorrupt:  # what was served cannot be found, so there is nothing to compare with
+        live = None
+    return judge(snapshot.manifest, config, measure(catalog, config, identities, snapshot, live))
 
 
 def _encoders_of_snapshots(data_dir: DataDir, collection: str) -> set[str]:
@@ -182,33 +171,36 @@ def _settled_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> 
     return None
 
 
-def _live_manifest(data_dir: DataDir, collection: str) -> tuple[Manifest | None, bool]:
-    """Return the live snapshot's manifest, and whether it is damaged: then a new one is due."""
-    try:
-        live = live_snapshot_path(data_dir, collection)
-        return (None if live is None else read_manifest(live)), False
-    except (SnapshotCorrupt, SnapshotUnreadable):
-        return None, True
-
-
-def _is_current(
+def _live_and_due(
     catalog: Catalog,
+    data_dir: DataDir,
     config: CollectionConfig,
     identities: Mapping[str, EncoderIdentity],
-    manifest: Manifest | None,
-) -> bool:
+) -> tuple[Manifest | None, list[str]]:
+    """Return the live snapshot's manifest, and why a new snapshot is due."""
     change_seq = catalog.change_seq(config.name)
+    try:
+        live = live_snapshot_path(data_dir, config.name)
+        manifest = None if live is None else read_manifest(live)
+    except (SnapshotCorrupt, SnapshotUnreadable) as error:
+        return None, [f"the live snapshot cannot be read: {error.message}"]
     if manifest is None:
-        return change_seq == 0
-    return (
-        manifest.through_seq == change_seq
-        and manifest.config_digest == config.digest
-        and all(
-            name in manifest.channels and manifest.channels[name].encoder_id == identity.encoder_id
-            for name, identity in identities.items()
-        )
-        and not _is_better_covered(catalog, manifest)
-    )
+        return None, ["there is no snapshot yet"] if change_seq else []
+    due = []
+    if manifest.through_seq != change_seq:
+        num_changed = catalog.num_changed_since(config.name, manifest.through_seq)
+        due.append(f"changes of items since the live snapshot: {num_changed}")
+    if manifest.config_digest != config.digest:
+        due.append("the configuration changed")
+    encoder_ids = {name: entry.encoder_id for name, entry in manifest.channels.items()}
+    due += [
+        f"channel {name!r} has another encoder than in the live snapshot"
+        for name, identity in identities.items()
+        if encoder_ids.get(name) != identity.encoder_id
+    ]
+    if _is_better_covered(catalog, manifest):
+        due.append("encoders have been at items since that they had not been at")
+    return manifest, due
 
 
 def _is_better_covered(catalog: Catalog, manifest: Manifest) -> bool:

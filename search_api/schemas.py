@@ -249,7 +249,12 @@ class SnapshotOut(msgspec.Struct, frozen=True, kw_only=True):
     """Recall@10 by channel, measured when it was built."""
 
     overruled: list[str]
-    """What the gate found wrong with the live one, if it was published by force."""
+    """What the gate found wrong with it, if it was published by force."""
+
+    gate: dict[str, Any] | None
+    """What the gate measured: share of failed files, known items, overlap with the snapshot before,
+    latency ratio, warnings; null where that was not kept.
+    """
 
 
 class SnapshotList(msgspec.Struct, frozen=True, kw_only=True):

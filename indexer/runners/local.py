@@ -91,6 +91,7 @@ class LocalRunner:
         self._waiting_speech = WaitingSpeech(loader.open_recognizer)
         self._writes: list[ItemWrite] = []
         self._outcomes: list[Outcome] = []
+        self._holds_encoded = False
         self._last_write = time.monotonic()
 
     def run(self, messages: DecodeAhead) -> None:
@@ -111,6 +112,7 @@ class LocalRunner:
         self._take_heard(self._waiting_speech.finish())
         for key in list(self._waiting):
             self._encode(key)
+            self._write_if_due()
         self._write()
         self._on_progress(self._summary)
         self._summary.stages |= {
@@ -246,6 +248,7 @@ class LocalRunner:
         encoded = tuple(_channel_vectors(task, job) for task in job.planned.tasks)
         write = replace(job.planned.write(encoded), item=job.item)
         self._writes.append(write)
+        self._holds_encoded = True
         outcome = Outcome(
             location=job.item.location,
             item_id=job.item.item_id,
@@ -261,7 +264,10 @@ class LocalRunner:
     def _write_if_due(self) -> None:
         overdue = time.monotonic() - self._last_write > MAX_UNWRITTEN_SECONDS
         num_waiting = max(len(self._writes), len(self._outcomes))
-        if num_waiting >= WRITES_PER_TRANSACTION or (overdue and num_waiting):
+        full = num_waiting >= WRITES_PER_TRANSACTION
+        # Encoding takes longer than a commit, so what it made never waits: a run that is killed has
+        # to repeat no more than the batch under way.
+        if full or self._holds_encoded or (overdue and num_waiting):
             self._write()
 
     def _write(self) -> None:
@@ -276,6 +282,7 @@ class LocalRunner:
             else:
                 break
         self._writes, self._outcomes = [], []
+        self._holds_encoded = False
         self._last_write = time.monotonic()
         self._summary.stages["write"] += time.perf_counter() - started
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from search_api.cli import output
-from search_api.cli.ingest import publish_changes, require_models
+from search_api.cli.ingest import require_models
+from search_api.cli.reindex import publish_changes
 from search_api.cli.workspace import (
     collection_option,
     decode_workers,
@@ -18,7 +19,7 @@ from search_api.cli.workspace import (
 
 if TYPE_CHECKING:
     from indexer.backfill import BackfillPlan, BackfillReport
-    from indexer.reindex import ReindexReport
+    from indexer.reindex_report import ReindexReport
 
 MAX_LISTED = 20
 """Items shown in the terminal; ``--json`` lists all of them."""
@@ -46,7 +47,7 @@ def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_jso
             plan = plan_backfill(work.catalog, work.config, work.loader)
             _print_plan(plan, as_json)
             return 0
-        with writer_lock(work.data_dir, work.config.name, "kindred backfill"):
+        with writer_lock(work.data_dir, work.config.name, "kindred backfill") as lease:
             require_models(work.config, work.loader)
             options = IngestOptions(num_decode_workers=decode_workers())
             with output.ingest_progress(quiet=as_json) as on_progress:
@@ -55,7 +56,7 @@ def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_jso
             if not no_publish:
                 if not force:
                     require_originals(report.plan)
-                published = publish_changes(work, if_changed=True, force=force)
+                published = publish_changes(work, lease, if_changed=True, force=force)
     _print_report(report, published, as_json)
     return 0
 

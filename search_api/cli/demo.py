@@ -15,7 +15,7 @@ from search_api.cli.workspace import decode_workers, json_option, open_workspace
 if TYPE_CHECKING:
     from benchmarks.demo_media import DemoQuestion
     from indexer.outcomes import IngestSummary
-    from indexer.reindex import ReindexReport
+    from indexer.reindex_report import ReindexReport
     from search_api.cli.workspace import Workspace
     from search_api.schemas import Moment, SearchResponse
 
@@ -95,11 +95,13 @@ def _ingest(work: Workspace, folder: Path, *, quiet: bool) -> tuple[IngestSummar
     from indexer.reindex import reindex
 
     options = IngestOptions(num_decode_workers=decode_workers())
-    with writer_lock(work.data_dir, work.config.name, "kindred demo"):
+    with writer_lock(work.data_dir, work.config.name, "kindred demo") as lease:
         with output.ingest_progress(quiet=quiet) as on_progress:
             summary = ingest([folder], work.catalog, work.config, work.loader, options, on_progress)
         identities = channel_identities(work.config, work.loader)
-        report = reindex(work.catalog, work.data_dir, work.config, identities, if_changed=True)
+        report = reindex(
+            work.catalog, work.data_dir, work.config, identities, if_changed=True, lease=lease
+        )
     return summary, report
 
 

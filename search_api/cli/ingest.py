@@ -1,4 +1,4 @@
-"""``kindred ingest`` and ``kindred reindex``."""
+"""``kindred ingest``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from search_api.cli import output
+from search_api.cli.reindex import publish_changes
+from search_api.cli.termination import ended_by_sigterm
 from search_api.cli.workspace import (
-    Workspace,
     collection_option,
     decode_workers,
     ingest_run_budget,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from encoders.loading import EncoderLoader
     from indexer.config import CollectionConfig
     from indexer.outcomes import IngestSummary
-    from indexer.reindex import ReindexReport
+    from indexer.reindex_report import ReindexReport
 
 MAX_LISTED = 20
 """Failures shown in the terminal; ``kindred failures`` lists all of them."""
@@ -65,14 +66,16 @@ def ingest(
     PATH is a file, a folder, or @LIST for a file that lists one path a line. What is already
     known and unchanged is not decoded again; a file that moved keeps its id.
     """
+    from indexer.errors import Refused
     from indexer.lock import writer_lock
     from indexer.pipeline import IngestOptions
     from indexer.pipeline import ingest as run_ingest
 
     options = IngestOptions(attributes, prune, force, decode_workers())
     with (
+        ended_by_sigterm(),
         open_workspace(collection, run_budget=ingest_run_budget()) as work,
-        writer_lock(work.data_dir, work.config.name, "kindred ingest"),
+        writer_lock(work.data_dir, work.config.name, "kindred ingest") as lease,
     ):
         require_models(work.config, work.loader)
         with output.ingest_progress(quiet=as_json) as on_progress:
@@ -80,32 +83,20 @@ def ingest(
                 paths, work.catalog, work.config, work.loader, options, on_progress
             )
         started = time.perf_counter()
-        report = None if no_publish else publish_changes(work, if_changed=True, force=force)
+        try:
+            report = (
+                None if no_publish else publish_changes(work, lease, if_changed=True, force=force)
+            )
+        except Refused as refused:
+            # What was taken in stays in the catalog, so it is told beside the refusal.
+            if as_json:
+                refused.detail["ingest"] = summary.as_json()
+            else:
+                _print_summary(summary, None, as_json)
+            raise
         summary.stages["publish"] = time.perf_counter() - started
     _print_summary(summary, report, as_json)
     return int(strict and summary.counts["failed"] > 0)
-
-
-@click.command()
-@collection_option
-@click.option("--if-changed", is_flag=True, help="Do nothing when the live index is up to date.")
-@click.option("--force", is_flag=True, help="Publish even when the gate says no.")
-@json_option
-def reindex(collection: str, if_changed: bool, force: bool, as_json: bool) -> int:
-    """Build a new index from the stored vectors, check it, and publish it."""
-    from indexer.lock import writer_lock
-
-    with (
-        open_workspace(collection) as work,
-        writer_lock(work.data_dir, work.config.name, "kindred reindex"),
-    ):
-        work.catalog.register_collection(work.config)
-        report = publish_changes(work, if_changed=if_changed, force=force)
-    if as_json:
-        output.print_json(report.as_json())
-    else:
-        click.echo(report.sentence())
-    return 0
 
 
 def require_models(config: CollectionConfig, loader: EncoderLoader) -> None:
@@ -119,17 +110,6 @@ def require_models(config: CollectionConfig, loader: EncoderLoader) -> None:
     for channel in config.channels.values():
         for name in required_models(channel.encoder):
             loader.models.require(name)
-
-
-def publish_changes(work: Workspace, *, if_changed: bool, force: bool) -> ReindexReport:
-    """Build, check and publish a new index; see `indexer.reindex.reindex`."""
-    from indexer.pipeline import channel_identities
-    from indexer.reindex import reindex as run_reindex
-
-    identities = channel_identities(work.config, work.loader)
-    return run_reindex(
-        work.catalog, work.data_dir, work.config, identities, if_changed=if_changed, force=force
-    )
 
 
 def _print_summary(summary: IngestSummary, report: ReindexReport | None, as_json: bool) -> None:

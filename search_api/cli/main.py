@@ -23,19 +23,17 @@ from search_api.cli import (
     ingest,
     items,
     models,
+    reindex,
     search,
     serve,
     snapshots,
     takedown,
 )
+from search_api.cli.exit_codes import EXIT_FAILED, exit_code_of
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_REFUSED = 3
-
-EPILOG = """Exit codes: 0 done (failed items are listed), 1 the command failed, or --strict and an
-item failed, 2 wrong usage, 3 refused (gate, lock, mass-delete guard). KINDRED_DATA_DIR (default
-./kindred-data) holds all state."""
+EPILOG = """Exit codes: 0 done (failed items are listed) or nothing to do, 1 the command failed, or
+--strict and an item failed, 2 wrong usage, 3 refused (gate, lock, free space, mass-delete guard).
+KINDRED_DATA_DIR (default ./kindred-data) holds all state."""
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,7 +44,7 @@ def kindred() -> None:
 
 for command in (
     ingest.ingest,
-    ingest.reindex,
+    reindex.reindex,
     backfill.backfill,
     cost_plan.cost_plan,
     search.search,
@@ -89,7 +87,7 @@ def run(arguments: list[str]) -> int:
             return error.exit_code
         return _tell("usage", error.format_message(), {}, as_json, error.exit_code)
     except KindredError as error:
-        return _tell(error.code, error.message, _detail(error), as_json, _exit_code(error))
+        return _tell(error.code, error.message, _detail(error), as_json, exit_code_of(error))
     except BrokenPipeError:
         # The reader of a pipe went away (`kindred … | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,15 +101,6 @@ def run(arguments: list[str]) -> int:
         message = f"unexpected {type(error).__name__}: {error}"
         return _tell("internal_error", message, {}, as_json, EXIT_FAILED)
     return result if isinstance(result, int) else 0
-
-
-def _exit_code(error: KindredError) -> int:
-    from indexer.errors import Refused
-    from search_api.errors import WRONG_USAGE
-
-    if isinstance(error, Refused):
-        return EXIT_REFUSED
-    return EXIT_USAGE if error.code in WRONG_USAGE else EXIT_FAILED
 
 
 def _detail(error: KindredError) -> dict[str, object]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from search_api.cli import output
 from search_api.cli.workspace import collection_option, json_option, open_workspace
+
+if TYPE_CHECKING:
+    from indexer.publish import KeptSnapshot
 
 
 @click.command()
@@ -23,7 +28,7 @@ def snapshots(collection: str, as_json: bool) -> int:
     if not kept:
         click.echo("no snapshot yet; `kindred ingest PATH…` makes one")
         return 0
-    shown = output.table("snapshot", "created", "items", "segments", "through", "")
+    shown = output.table("snapshot", "created", "items", "segments", "through", "gate", "")
     for each in kept:
         shown.add_row(
             each.manifest.snapshot_id,
@@ -31,10 +36,30 @@ def snapshots(collection: str, as_json: bool) -> int:
             str(each.manifest.num_items),
             str(each.manifest.num_segments),
             str(each.manifest.through_seq),
+            _gate_figures(each),
             "; ".join(("live" if each.is_live else "", *each.overruled)).strip("; "),
         )
     output.console().print(shown)
     return 0
+
+
+def _gate_figures(kept: KeptSnapshot) -> str:
+    """Return what the gate measured: of several channels the worst."""
+    figures = []
+    if kept.manifest.recall:
+        figures.append(f"recall@10 {min(kept.manifest.recall.values()):.3f}")
+    if kept.gate is not None:
+        measured = kept.gate.measured
+        channels = measured.channels.values()
+        for title, values in (
+            ("own item", [each.known_item_share for each in channels]),
+            ("overlap@10", [each.overlap_at_10 for each in channels]),
+        ):
+            known = [value for value in values if value is not None]
+            if known:
+                figures.append(f"{title} {min(known):.3f}")
+        figures.append(f"failed files {measured.num_failed} ({measured.failed_share:.1%})")
+    return " · ".join(figures)
 
 
 @click.command()

@@ -8,11 +8,15 @@ import pytest
 from encoders.errors import SpaceMismatch
 from indexer.catalog.catalog import Catalog
 from indexer.data_dir import DataDir
+from indexer.errors import WriterLeaseLost
+from indexer.gate import GateReport
 from indexer.live_view import LiveCollection
+from indexer.lock import take_lease
 from indexer.publish import (
     NoSuchSnapshot,
     PruneFailed,
     finished_snapshots,
+    kept_snapshots,
     live_snapshot_path,
     pointer_path,
     publish,
@@ -173,7 +177,8 @@ def test_a_snapshot_of_another_space_is_not_rolled_back_to(
 
 def test_the_pointer_remembers_what_was_overruled(catalog: Catalog, data_dir: DataDir) -> None:
     snapshot = build_snapshot(catalog, data_dir, CONFIG, identities())
-    publish(snapshot, data_dir, overruled=["covers 1 of 9 items"])
+    report = GateReport(snapshot.manifest.snapshot_id, ("covers 1 of 9 items",))
+    publish(snapshot, data_dir, report=report)
     pointer = read_pointer(data_dir, COLLECTION)
     assert pointer is not None
     assert pointer.overruled == ("covers 1 of 9 items",)
@@ -221,3 +226,48 @@ def test_a_snapshot_that_could_not_be_published_is_discarded_if_asked(
     with pytest.raises(OSError, match="No space left"):
         publish(second, data_dir, discard_unpublished=True)
     assert finished_snapshots(data_dir, COLLECTION) == [first.path]
+
+
+def test_what_the_gate_found_stays_with_each_snapshot_that_is_kept(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    made = []
+    for number in range(5):
+        snapshot = build_snapshot(catalog, data_dir, CONFIG, identities())
+        reasons = (f"reason {number}",) if number % 2 else ()
+        publish(snapshot, data_dir, report=GateReport(snapshot.manifest.snapshot_id, reasons))
+        made.append(snapshot)
+    roll_back(data_dir, COLLECTION, identities())
+    pointer = read_pointer(data_dir, COLLECTION)
+    assert pointer is not None
+    assert list(pointer.gates) == [one.path.name for one in made[2:]]
+    assert pointer.overruled == ("reason 3",)
+    kept = {one.manifest.snapshot_id: one for one in kept_snapshots(data_dir, COLLECTION)}
+    assert [kept[one.path.name].overruled for one in made[2:]] == [(), ("reason 3",), ()]
+    assert kept[made[4].path.name].as_json()["gate"]["reasons"] == []
+
+
+def test_a_writer_that_is_not_the_newest_moves_nothing(catalog: Catalog, data_dir: DataDir) -> None:
+    first = published(catalog, data_dir)
+    lost = take_lease(data_dir, COLLECTION, "one")
+    newest = take_lease(data_dir, COLLECTION, "other")
+    second = build_snapshot(catalog, data_dir, CONFIG, identities())
+    with pytest.raises(WriterLeaseLost, match=r"`one` .* is 1, the newest is 2, given to `other`"):
+        publish(second, data_dir, lease=lost)
+    assert live_snapshot_path(data_dir, COLLECTION) == first.path
+    publish(second, data_dir, lease=newest)
+    pointer = read_pointer(data_dir, COLLECTION)
+    assert pointer is not None
+    assert (pointer.snapshot_id, pointer.fencing_token) == (second.path.name, 2)
+
+
+def test_a_pointer_of_before_the_gate_kept_its_numbers_is_read(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    snapshot = published(catalog, data_dir)
+    path = pointer_path(data_dir, COLLECTION)
+    path.write_text(
+        f'{{"snapshot_id": "{snapshot.path.name}", "published": "", "overruled": ["why"]}}'
+    )
+    (kept,) = kept_snapshots(data_dir, COLLECTION)
+    assert (kept.is_live, kept.overruled, kept.gate) == (True, ("why",), None)

@@ -19,7 +19,8 @@ from indexer.erasure import CATALOG_REST, forecast
 from indexer.live_view import LiveCollection, LiveView
 from indexer.lock import writer_lock
 from indexer.publish import KEPT_SNAPSHOTS, finished_snapshots, roll_back
-from indexer.reindex import ReindexReport, reindex
+from indexer.reindex import reindex
+from indexer.reindex_report import ReindexReport
 from indexer.staging import stage_channel
 from indexer.takedown import PurgeRefused, Receipt, purge, read_receipt, take_down
 from tests.indexer.stored_items import COLLECTION, identities, tiny_config, write_of

@@ -53,7 +53,7 @@ def write_plot(
                 axes.plot(*marked[name], color=colour, marker="*", markersize=16, linestyle="none")
         axes.axvline(target_recall, color=INK, linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
-        axes.set_xlim(0.85, 1.002)
+        axes.set_xlim(right=1.002)
         axes.set_xlabel("recall@10")
         axes.set_ylabel("queries per processor second, batches, one thread")
         axes.set_title(title)

@@ -12,7 +12,7 @@ from encoders.space import Vectors
 from indexer.ann.exact_index import search_rows
 from indexer.ann.faiss_library import faiss_build, load_faiss
 from indexer.ann.faiss_parts import FaissParts, k_factor_for
-from indexer.ann.filter_plan import FilterPlan
+from indexer.ann.filter_plan import COMPARED_AGAIN, FilterPlan
 from indexer.ann.filtered_graph import search_filtered_graph
 from indexer.ann.filtered_lists import search_filtered_lists
 from indexer.ann.half_precision import as_float32
@@ -239,6 +239,8 @@ class FaissIndex:
         self._use_threads()
         factor = k_factor_for(k, self.settings.k_factor or 1) if self.refines else 1.0
         available = self.num_rows if among is None else among.num_selected
+        if among is not None:
+            factor *= COMPARED_AGAIN
         num_candidates = min(int(k * factor), available)
         scores, rows, behind = search_filtered_lists(
             self._parts,

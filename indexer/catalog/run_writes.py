@@ -13,6 +13,7 @@ from indexer.catalog import encodings, writing
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.database import write_transaction
 from indexer.catalog.records import Failure, ItemWrite, Outcome, OutcomeState
+from indexer.catalog.takedown_blocks import require_not_taken_down
 
 CHANGED_MEANWHILE = "changed_meanwhile"
 
@@ -58,9 +59,15 @@ class RunWrites:
         *,
         run_id: str | None,
     ) -> None:
-        """Store items that nobody else changed since the run began, and all outcomes."""
+        """Store items that nobody else changed since the run began, and all outcomes.
+
+        Raises:
+            TakenDown: naming items that were taken down; nothing was stored.
+        """
         by_id = {outcome.item_id: outcome for outcome in outcomes}
         with write_transaction(self._catalog.engine) as connection:
+            # First: what was taken down changed as well, and shall be called what it is.
+            require_not_taken_down(connection, collection, [write.item for write in writes])
             changed = writing.changed_since(
                 connection, collection, [write.item.item_id for write in writes], self._since_seq
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from indexer.backfill import OriginalsGone, backfill, plan_backfill, require_originals
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ItemWrite
 from indexer.data_dir import DataDir
 from indexer.live_view import LiveCollection
 from indexer.pipeline import IngestOptions, channel_identities
@@ -179,3 +181,24 @@ def test_a_snapshot_says_which_collection_it_was_built_for(
     assert opened.collection == CONFIG
     (path / "collection.json").unlink()
     assert Snapshot.open(path, verify=False).collection is None
+
+
+def test_uploads_of_the_same_bytes_share_a_file_and_are_both_encoded(
+    media: Path, catalog: Catalog
+) -> None:
+    run(media, catalog)
+    known = next(
+        entry
+        for entry in catalog.known_items(CONFIG.name)
+        if entry.item.location.endswith("picture-1.png")
+    )
+    copies = []
+    for name, (state,) in known.channels.items():
+        stored = catalog.reusable(state.source_sha256, state.segmentation_id, state.encoder_id)
+        assert stored is not None
+        copies.append(replace(stored, channel=name))
+    catalog.write(CONFIG.name, [ItemWrite(replace(known.item, item_id="twin"), tuple(copies))])
+    report = backfill(catalog, CONFIG, FakeLoader(version=2), IngestOptions())
+    assert report.plan.is_complete
+    assert report.plan.coverage["pictures"].current_items == 6
+    assert all(found.other_items == 0 for found in report.plan.coverage.values())

@@ -96,6 +96,7 @@ class BackfillPlan:
             "coverage": coverage_json(self.coverage),
             "from_words": len(self.rewordings),
             "from_originals": len(self.originals),
+            "complete": self.is_complete,
             "gone": [gone.as_json() for gone in self.gone],
         }
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 
 from benchmarks.http import texts
 from benchmarks.report import environment, table, write_json
+from benchmarks.timing import spent_on
 from encoders.classifiers.image_classifier import (
     INPUT_PX,
     ImageClassifier,
@@ -57,21 +57,6 @@ class Subject:
 
     make_forward: Callable[[list[Any]], Callable[[], object]]
     """Prepares inputs of contents and gives what runs the network on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Seconds that one run took."""
-
-    cpu: float
-    wall: float
-
-
-def spent_on(action: Callable[[], object]) -> Spent:
-    """Return what ``action`` took of this process, all of its threads together."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    action()
-    return Spent(time.process_time() - cpu, time.perf_counter() - wall)
 
 
 def subjects(loader: EncoderLoader) -> list[Subject]:

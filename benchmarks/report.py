@@ -11,6 +11,7 @@ from pathlib import Path
 DISTRIBUTIONS = (
     "kindred-search",
     "numpy",
+    "faiss-cpu",
     "torch",
     "timm",
     "onnxruntime",

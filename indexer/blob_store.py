@@ -115,6 +115,18 @@ class BlobStore:
                         removed += 1
         return removed
 
+    def remove(self, contents: Collection[str]) -> int:
+        """Remove the blobs of some contents, however young, and return how many there were."""
+        removed = 0
+        if not self.root.is_dir():
+            return 0
+        with self._lock(fcntl.LOCK_EX):
+            for path in [self.path(sha256) for sha256 in contents]:
+                if path.exists():
+                    path.unlink()
+                    removed += 1
+        return removed
+
     def _folders(self) -> list[Path]:
         if not self.root.is_dir():
             return []

@@ -30,9 +30,14 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def temporary_prefix(path: Path) -> str:
+    """Return how the names begin under which `replace_durably` writes; a kill leaves one behind."""
+    return f".{path.name}-"
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Give a file new content in one step: a reader sees the old or the new, never a part."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    temporary = path.with_name(f"{temporary_prefix(path)}{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(content)
         sync_file(temporary)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from encoders.errors import KindredError
+from indexer.blob_store import BlobStore
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.takedown_records import Takedown
 from indexer.data_dir import DataDir
@@ -169,6 +170,15 @@ def erase_cached(data_dir: DataDir, contents: Sequence[str]) -> int:
     return num_files
 
 
+def erase_uploads(catalog: Catalog, data_dir: DataDir, contents: Sequence[str]) -> int:
+    """Remove uploaded originals of some contents that no item has, and return how many.
+
+    Items of equal content that were left alone keep theirs.
+    """
+    store = BlobStore(data_dir.blobs)
+    return store.remove(set(contents) - catalog.contents_below(store.root))
+
+
 def settle_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> list[str]:
     """Finish the takedowns that no snapshot holds any more: erase the rest and note when.
 
@@ -186,8 +196,7 @@ def settle_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> li
     for takedown in active:
         age = now - datetime.fromisoformat(takedown.requested_at)
         if takedown.erased_at is None or age < CACHES_RECHECKED:
-            num_files = erase_cached(data_dir, takedown.contents)
-            note_caches(catalog, takedown, num_files)
+            erase_files(catalog, data_dir, takedown)
     due = [
         takedown
         for takedown in active
@@ -206,9 +215,14 @@ def settle_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> li
     return [takedown.takedown_id for takedown in due]
 
 
-def note_caches(catalog: Catalog, takedown: Takedown, num_files: int) -> None:
-    """Note on a receipt how many cached files were removed, if any were."""
-    if num_files:
-        catalog.takedowns.note_erased(
-            takedown.takedown_id, [f"files in caches: {num_files} (pictures, versions, questions)"]
-        )
+def erase_files(catalog: Catalog, data_dir: DataDir, takedown: Takedown) -> None:
+    """Remove cached files and uploads of a takedown and note how many, if there were any."""
+    num_cached = erase_cached(data_dir, takedown.contents)
+    num_uploads = erase_uploads(catalog, data_dir, takedown.contents)
+    erased = []
+    if num_cached:
+        erased.append(f"files in caches: {num_cached} (pictures, versions, questions)")
+    if num_uploads:
+        erased.append(f"uploaded originals: {num_uploads}")
+    if erased:
+        catalog.takedowns.note_erased(takedown.takedown_id, erased)

@@ -124,9 +124,22 @@ def read_manifest(folder: Path) -> Manifest:
                 expected=FORMAT_VERSION,
                 got=version,
             )
-        return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotCorrupt(f"{path}: not a manifest: {error}", file=str(path)) from error
+    for name in manifest.files:
+        if not _is_below(name):
+            raise SnapshotCorrupt(f"{path}: {name!r} is not a file below it", file=str(path))
+    for name in manifest.channels:
+        if not _is_below(name) or "/" in name:
+            raise SnapshotCorrupt(f"{path}: {name!r} is not the name of a channel", file=str(path))
+    return manifest
+
+
+def _is_below(name: str) -> bool:
+    """Tell whether a name leads to a place inside the folder, by the way it is written."""
+    parts = name.split("/")
+    return "\0" not in name and all(part not in ("", ".", "..") for part in parts)
 
 
 def durable_entries(folder: Path) -> dict[str, FileEntry]:
@@ -146,8 +159,14 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
     """Compare every file of a snapshot with its manifest.
 
     Raises:
-        SnapshotCorrupt: naming the file, what was expected and what is there.
+        SnapshotCorrupt: naming the file, what was expected and what is there; or a file that the
+            manifest does not know, which nobody could trust.
     """
+    listed = {*manifest.files, MANIFEST_FILE}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name not in listed and not path.is_dir():
+            raise SnapshotCorrupt(f"{path}: not in the manifest", file=str(path))
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():

@@ -12,8 +12,9 @@ import msgspec
 from filelock import FileLock
 
 from encoders.encoder import EncoderIdentity
+from encoders.errors import KindredError
 from indexer.data_dir import DataDir
-from indexer.durable_files import replace_durably
+from indexer.durable_files import replace_durably, temporary_prefix
 from indexer.errors import Refused
 from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
 from indexer.served_collection import IdentitiesOf, own_collection
@@ -31,6 +32,12 @@ class NoSuchSnapshot(Refused):
     """There is no snapshot to go back to, or none of that name."""
 
     code = "no_such_snapshot"
+
+
+class PruneFailed(KindredError):
+    """A snapshot is live, but an older one that is not kept any more could not be removed."""
+
+    code = "prune_failed"
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -96,7 +103,7 @@ def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
         return None
     try:
         pointer = msgspec.json.decode(content, type=Pointer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotCorrupt(f"{path}: not a pointer: {error}", file=str(path)) from error
     if Path(pointer.snapshot_id).name != pointer.snapshot_id:
         raise SnapshotCorrupt(
@@ -143,6 +150,7 @@ def publish(
     *,
     keep: int = KEPT_SNAPSHOTS,
     overruled: Sequence[str] = (),
+    discard_unpublished: bool = False,
 ) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
 
@@ -151,14 +159,21 @@ def publish(
         data_dir: where its collection's pointer lies.
         keep: how many of the newest snapshots stay for rollback; older ones are removed.
         overruled: what the gate found wrong with it, to be remembered.
+        discard_unpublished: remove ``snapshot`` if the pointer could not be moved.
+
+    Raises:
+        PruneFailed: ``snapshot`` is live, but an older one could not be removed.
     """
     collection = snapshot.manifest.collection
     with publish_lock(data_dir, collection):
-        _swap(snapshot, data_dir, overruled)
-        finished = finished_snapshots(data_dir, collection)
-        for path in finished[: max(0, len(finished) - keep)]:
-            if path != snapshot.path:
-                remove_snapshot(path)
+        try:
+            _swap(snapshot, data_dir, overruled)
+        except BaseException:
+            # The pointer may have moved before the disk refused to make that durable.
+            if discard_unpublished and not _points_to(snapshot, data_dir):
+                remove_snapshot(snapshot.path)
+            raise
+        _prune(snapshot, finished_snapshots(data_dir, collection), keep)
 
 
 def remove_snapshots(data_dir: DataDir, collection: str, snapshot_ids: Sequence[str]) -> list[str]:
@@ -244,11 +259,37 @@ def _earlier_snapshot(data_dir: DataDir, collection: str, snapshot_id: str | Non
     return earlier[-1]
 
 
+def _points_to(snapshot: Snapshot, data_dir: DataDir) -> bool:
+    try:
+        pointer = read_pointer(data_dir, snapshot.manifest.collection)
+    except SnapshotCorrupt:
+        return False
+    return pointer is not None and pointer.snapshot_id == snapshot.manifest.snapshot_id
+
+
+def _prune(live: Snapshot, finished: Sequence[Path], keep: int) -> None:
+    for path in finished[: max(0, len(finished) - keep)]:
+        if path == live.path:
+            continue
+        try:
+            remove_snapshot(path)
+        except OSError as error:
+            raise PruneFailed(
+                f"snapshot {live.path.name} is live, but the old {path} could not be removed: "
+                f"{error.strerror or error}; the next reindex tries again",
+                live=live.path.name,
+                path=str(path),
+            ) from error
+
+
 def _swap(snapshot: Snapshot, data_dir: DataDir, overruled: Sequence[str] = ()) -> None:
     pointer = Pointer(
         snapshot.manifest.snapshot_id, datetime.now(UTC).isoformat(), tuple(overruled)
     )
     path = pointer_path(data_dir, snapshot.manifest.collection)
+    # Whoever holds the publish lock is alone: these were left by runs that were killed.
+    for leftover in path.parent.glob(f"{temporary_prefix(path)}*"):
+        leftover.unlink()
     replace_durably(path, msgspec.json.encode(pointer))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,8 +22,8 @@ from indexer.free_space import expected_bytes, require_free_space
 from indexer.gate import GateReport, judge
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import finished_snapshots, live_snapshot_path, publish
-from indexer.smoke_search import SmokeSearchFailed, smoke_search
-from indexer.snapshot import build_snapshot, remove_snapshot
+from indexer.smoke_search import smoke_search
+from indexer.snapshot import build_snapshot
 
 log = structlog.get_logger("kindred.reindex")
 
@@ -104,6 +105,7 @@ def reindex(
         NoSpace: there is no room for a new snapshot.
         SmokeSearchFailed: the snapshot cannot be searched; it is not kept, by no force.
         GateRefused: the snapshot is worse than it may be; it is not kept.
+        PruneFailed: the snapshot is live, but an older one could not be removed.
     """
     started = time.perf_counter()
     if if_changed:
@@ -112,23 +114,15 @@ def reindex(
             return ReindexReport(manifest, built=False)
     data_dir.root.mkdir(parents=True, exist_ok=True)
     require_free_space(data_dir.root, expected_bytes(catalog, config, identities))
-    snapshot = build_snapshot(catalog, data_dir, config, identities)
-    try:
-        smoke_search(snapshot.path)
-    except SmokeSearchFailed:
-        remove_snapshot(snapshot.path)
-        raise
-    report: GateReport = judge(snapshot.manifest, config)
-    if not report.passed and not force:
-        remove_snapshot(snapshot.path)
-        raise GateRefused(
-            f"snapshot {snapshot.manifest.snapshot_id} was not published: "
-            + "; ".join(report.reasons),
-            reasons=list(report.reasons),
-        )
-    overruled = () if report.passed else tuple(report.reasons)
+    overruled: list[str] = []
+
+    def accept(folder: Path, manifest: Manifest) -> None:
+        smoke_search(folder)
+        overruled.extend(_overruled(manifest, config, force))
+
+    snapshot = build_snapshot(catalog, data_dir, config, identities, accept=accept)
     before = _encoders_of_snapshots(data_dir, config.name)
-    publish(snapshot, data_dir, overruled=overruled)
+    publish(snapshot, data_dir, overruled=overruled, discard_unpublished=True)
     expired = before - _encoders_of_snapshots(data_dir, config.name)
     expired -= {identity.encoder_id for identity in identities.values()}
     if expired:
@@ -143,8 +137,23 @@ def reindex(
         snapshot.manifest,
         built=True,
         seconds=time.perf_counter() - started,
-        overruled=overruled,
+        overruled=tuple(overruled),
         not_erased=not_erased,
+    )
+
+
+def _overruled(manifest: Manifest, config: CollectionConfig, force: bool) -> Sequence[str]:
+    """Return what the gate finds wrong with a snapshot, if that shall not matter.
+
+    Raises:
+        GateRefused: it does matter.
+    """
+    report: GateReport = judge(manifest, config)
+    if report.passed or force:
+        return report.reasons
+    raise GateRefused(
+        f"snapshot {manifest.snapshot_id} was not published: " + "; ".join(report.reasons),
+        reasons=list(report.reasons),
     )
 
 

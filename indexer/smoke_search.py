@@ -21,6 +21,9 @@ from indexer.errors import Refused
 from indexer.manifest import ChannelEntry, read_manifest
 from indexer.snapshot_files import CHANNELS_FOLDER, mapped_items, mapped_segments
 
+MAX_SCORE = 1.5
+"""Inner products of unit vectors end at 1; quantised ones are estimates."""
+
 NUM_QUERIES = 16
 K = 10
 MAX_SECONDS = 120.0
@@ -107,6 +110,9 @@ def _search_channel(name: str, entry: ChannelEntry, index: VectorIndex) -> None:
         raise ValueError(f"channel {name!r}: rows found that are not among its segments")
     if not np.isfinite(found.scores[is_row]).all():
         raise ValueError(f"channel {name!r}: scores that are not numbers")
+    # Vectors that are not numbers become large ones on the way to the index; see `as_float32`.
+    if (np.abs(found.scores[is_row]) > MAX_SCORE).any():
+        raise ValueError(f"channel {name!r}: scores beyond 1, which unit vectors cannot have")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +69,9 @@ __all__ = [
 ]
 
 BUILDING_PREFIX = ".building-"
+
+Accept = Callable[[Path, Manifest], None]
+"""Called with the folder and the manifest of a new snapshot; raises to refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def build_snapshot(
     progress: Progress | None = None,
     *,
     num_threads: int = 1,
+    accept: Accept | None = None,
 ) -> Snapshot:
     """Build a snapshot of everything a collection holds now; publishing it is another step.
 
@@ -153,6 +157,8 @@ def build_snapshot(
         identities: the encoder of each channel; vectors of other encoders stay out.
         progress: told how far reading and indexing are.
         num_threads: threads to train and add with.
+        accept: asked once everything is written; what it refuses never becomes a finished snapshot,
+            not even if the process is killed meanwhile.
 
     Raises:
         ConfigError: a channel has no identity.
@@ -167,6 +173,7 @@ def build_snapshot(
     # Ids sort by time; the random part keeps apart two of one microsecond.
     snapshot_id = f"{created:%Y%m%dT%H%M%S}.{created:%f}Z-{secrets.token_hex(3)}"
     folder = parent / f"{BUILDING_PREFIX}{snapshot_id}"
+    final = parent / snapshot_id
     folder.mkdir()
     try:
         (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
@@ -185,10 +192,17 @@ def build_snapshot(
             channels=channels,
             files=durable_entries(folder),
         )
-        return _finished(folder, manifest)
+        _write_manifest(folder, manifest)
+        if accept is not None:
+            accept(folder, manifest)
+        folder.rename(final)
+        sync_folder(parent)
     except BaseException:
+        if final.exists():
+            final.rename(folder)
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    return Snapshot(final, manifest)
 
 
 def _staged(
@@ -293,13 +307,9 @@ def _payload(staged: StagedChannel, collection: CollectionConfig, folder: Path) 
     return PayloadTable(mapped_items(folder), item_rows, payload_columns(collection.attributes))
 
 
-def _finished(folder: Path, manifest: Manifest) -> Snapshot:
-    """Write the manifest last and give the folder its name."""
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, after everything else is on the disk."""
     path = folder / MANIFEST_FILE
     path.write_bytes(encode_manifest(manifest))
     sync_file(path)
     sync_folder(folder)
-    final = folder.with_name(manifest.snapshot_id)
-    folder.rename(final)
-    sync_folder(final.parent)
-    return Snapshot(final, manifest)

@@ -15,10 +15,9 @@ from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
 from indexer.erasure import (
     Forecast,
-    erase_cached,
+    erase_files,
     forecast_of,
     holds,
-    note_caches,
     settle_takedowns,
 )
 from indexer.errors import Refused
@@ -119,7 +118,7 @@ def take_down(
     takedown = catalog.takedowns.take_down(
         collection, item_ids, same_content=same_content, requested_by=requested_by, reason=reason
     )
-    note_caches(catalog, takedown, erase_cached(data_dir, takedown.contents))
+    erase_files(catalog, data_dir, takedown)
     return read_receipt(catalog, data_dir, collection, takedown.takedown_id)
 
 

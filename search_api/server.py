@@ -89,6 +89,7 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
         settings, lambda one: plan_queries(planned_channels(one), identify).identities
     )
     # Named here, where a person sees it, instead of in the logs of children that keep dying.
+    plan_queries(planned_channels(config), identify)
     for channel in config.channels.values():
         for model in required_models(channel.encoder):
             settings.models.require(model)

@@ -11,6 +11,7 @@ from indexer.data_dir import DataDir
 from indexer.live_view import LiveCollection
 from indexer.publish import (
     NoSuchSnapshot,
+    PruneFailed,
     finished_snapshots,
     live_snapshot_path,
     pointer_path,
@@ -176,3 +177,47 @@ def test_the_pointer_remembers_what_was_overruled(catalog: Catalog, data_dir: Da
     pointer = read_pointer(data_dir, COLLECTION)
     assert pointer is not None
     assert pointer.overruled == ("covers 1 of 9 items",)
+
+
+def test_pointers_that_a_kill_left_half_written_are_removed(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    published(catalog, data_dir)
+    leftover = data_dir.snapshots(COLLECTION) / ".live-0a1b2c3d"
+    leftover.write_text("{")
+    published(catalog, data_dir)
+    assert not leftover.exists()
+
+
+def test_an_old_snapshot_that_cannot_be_removed_is_named_and_the_new_one_is_live(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [published(catalog, data_dir) for _ in range(3)]
+    fourth = build_snapshot(catalog, data_dir, CONFIG, identities())
+
+    def broken(path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("indexer.publish.remove_snapshot", broken)
+        with pytest.raises(PruneFailed, match=f"{made[0].path.name} could not be removed: Input"):
+            publish(fourth, data_dir)
+    assert live_snapshot_path(data_dir, COLLECTION) == fourth.path
+    fifth = published(catalog, data_dir)
+    kept = [made[2].path, fourth.path, fifth.path]
+    assert finished_snapshots(data_dir, COLLECTION) == kept
+
+
+def test_a_snapshot_that_could_not_be_published_is_discarded_if_asked(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = published(catalog, data_dir)
+    second = build_snapshot(catalog, data_dir, CONFIG, identities())
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("indexer.publish.replace_durably", full)
+    with pytest.raises(OSError, match="No space left"):
+        publish(second, data_dir, discard_unpublished=True)
+    assert finished_snapshots(data_dir, COLLECTION) == [first.path]

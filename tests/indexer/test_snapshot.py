@@ -127,6 +127,35 @@ def test_what_a_dead_run_left_is_removed_by_the_next(catalog: Catalog, data_dir:
     assert not leftover.exists()
 
 
+def test_what_is_not_accepted_never_has_the_name_of_a_snapshot(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    seen: list[str] = []
+
+    def refuse(folder: Path, manifest: Manifest) -> None:
+        seen.append(folder.name.removesuffix(manifest.snapshot_id))
+        assert read_manifest(folder) == manifest
+        raise ValueError("not good enough")
+
+    with pytest.raises(ValueError, match="not good enough"):
+        build_snapshot(catalog, data_dir, CONFIG, identities(), accept=refuse)
+    assert seen == [".building-"]
+    assert list(data_dir.snapshots(COLLECTION).iterdir()) == []
+
+
+def test_a_snapshot_whose_name_may_not_last_is_removed(
+    catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused_for_the_parent(path: Path) -> None:
+        if path == data_dir.snapshots(COLLECTION):
+            raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr("indexer.snapshot.sync_folder", refused_for_the_parent)
+    with pytest.raises(OSError, match="Input/output error"):
+        build_snapshot(catalog, data_dir, CONFIG, identities())
+    assert list(data_dir.snapshots(COLLECTION).iterdir()) == []
+
+
 def test_a_build_that_fails_leaves_nothing(
     catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,3 +260,39 @@ def test_new_attributes_are_empty_until_the_next_snapshot(snapshot: Snapshot) ->
     assert opened.items.schema.field("attributes.title").type == pa.list_(pa.string())
     assert opened.items.column("attributes.title").null_count == 3
     assert opened.items.column("attributes.mood").null_count == 3
+
+
+def test_a_file_that_the_manifest_does_not_know_is_refused(snapshot: Snapshot) -> None:
+    """Else an index that nobody compared with anything could be opened."""
+    manifest = read_manifest(snapshot.path)
+    files = {name: entry for name, entry in manifest.files.items() if name != "items.arrow"}
+    content = msgspec.json.encode(msgspec.structs.replace(manifest, files=files))
+    (snapshot.path / "manifest.json").write_bytes(content)
+    with pytest.raises(SnapshotCorrupt, match=r"items\.arrow: not in the manifest"):
+        Snapshot.open(snapshot.path)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "channels/../../x", "", "a//b"])
+def test_a_manifest_that_leads_elsewhere_is_refused(snapshot: Snapshot, name: str) -> None:
+    manifest = read_manifest(snapshot.path)
+    entry = manifest.files["items.arrow"]
+    changed = msgspec.structs.replace(manifest, files={**manifest.files, name: entry})
+    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(SnapshotCorrupt, match="is not a file below it"):
+        read_manifest(snapshot.path)
+
+
+def test_a_channel_that_leads_elsewhere_is_refused(snapshot: Snapshot) -> None:
+    manifest = read_manifest(snapshot.path)
+    channels = {"../pictures": manifest.channels["pictures"]}
+    changed = msgspec.structs.replace(manifest, channels=channels)
+    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    with pytest.raises(SnapshotCorrupt, match="is not the name of a channel"):
+        read_manifest(snapshot.path)
+
+
+def test_a_deeply_nested_manifest_is_refused(snapshot: Snapshot) -> None:
+    nested = b'{"format_version": 1, "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    (snapshot.path / "manifest.json").write_bytes(nested)
+    with pytest.raises(SnapshotCorrupt, match="not a manifest"):
+        read_manifest(snapshot.path)

@@ -260,3 +260,23 @@ def test_what_was_taken_down_cannot_be_put_back(client: TestClient[Any]) -> None
         assert time.monotonic() < deadline, state
         time.sleep(0.05)
     assert [each["status"] for each in state["results"]] == [409, 200]
+
+
+def test_the_uploaded_original_goes_at_once_unless_another_item_has_it(
+    client: TestClient[Any], small: SmallCollection
+) -> None:
+    for item_id, text in (("flyer", "gone in an hour"), ("one", "both"), ("other", "both")):
+        assert client.put(f"/v1/items/{item_id}", json={"text": text}).status_code == 201
+    blobs = small.data_dir.blobs
+
+    def uploads() -> set[str]:
+        return {path.read_text() for path in blobs.glob("??/*")}
+
+    assert uploads() == {"gone in an hour", "both"}
+    receipt = take_down(client, "flyer")
+    assert "uploaded originals: 1" in [each["what"] for each in receipt["erased"]]
+    take_down(client, "one")
+    assert uploads() == {"both"}
+    assert client.get("/v1/items/other/media").text == "both"
+    take_down(client, "other")
+    assert uploads() == set()

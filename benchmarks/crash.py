@@ -1,0 +1,240 @@
+"""What kill -9 does to a reindex while others write, delete and search: nothing that shows.
+
+    python -m benchmarks.crash --kills 200 --each-step 10
+
+Each round starts a writer, which notes what was acknowledged, and a reindex, which is killed with
+all its children: at a random moment, or just before a named step (a system call that changes a
+file below the data folder, by its path). In every third round the writer is killed too. Then a
+fresh process compares catalog, live view and snapshots with the notes. One process searches all
+along. At the end a reindex completes, and its recall is compared with that of one that nobody
+interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.crash_processes import (
+    OpenWrites,
+    catalog_writes,
+    look,
+    prepare,
+    probe_until_told,
+    rebuild,
+    recall_of_graph,
+    run_reindex,
+    write_until_told,
+)
+from benchmarks.fresh_processes import answer_of, kill_group, start
+from benchmarks.write_ledger import Ledger
+from indexer.data_dir import DataDir
+
+MAX_SECONDS_PER_RUN = 120.0
+VERSIONS_PER_ROUND = 1_000_000
+ATTEMPTS_PER_STEP = 3
+"""How often a run may end without meeting a step, such as one that clears up after a kill."""
+
+
+@dataclass(slots=True)
+class CrashReport:
+    """What a series of kills showed."""
+
+    num_random_kills: int = 0
+    num_step_kills: int = 0
+    num_writer_kills: int = 0
+    num_finished_before_kill: int = 0
+    kills_by_step: Counter[str] = field(default_factory=Counter)
+    unmet_steps: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    num_acknowledged: int = 0
+    num_answers: int = 0
+    longest_answer_seconds: float = 0.0
+    recall: float = 0.0
+    recall_uninterrupted: float = 0.0
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as printed."""
+        return {
+            "random_kills": self.num_random_kills,
+            "step_kills": self.num_step_kills,
+            "steps": len(self.kills_by_step),
+            "writer_kills": self.num_writer_kills,
+            "finished_before_the_kill": self.num_finished_before_kill,
+            "acknowledged_writes": self.num_acknowledged,
+            "probes_answered": self.num_answers,
+            "longest_wait_for_an_answer_seconds": round(self.longest_answer_seconds, 3),
+            "recall": self.recall,
+            "recall_uninterrupted": self.recall_uninterrupted,
+            "seconds": round(self.seconds, 1),
+            "kills_by_step": dict(self.kills_by_step),
+            "steps_not_met": self.unmet_steps,
+            "problems": self.problems,
+        }
+
+
+class CrashSuite:
+    """One data folder that is killed at again and again.
+
+    Args:
+        folder: an empty one.
+        seed: of moments, of the choice of steps and of what is written.
+        open_writes: how writers write, a function of a module.
+    """
+
+    def __init__(self, folder: Path, seed: int, open_writes: OpenWrites = catalog_writes) -> None:
+        self.data_dir = DataDir(folder / "data")
+        self.report = CrashReport()
+        self._folder = folder
+        self._ledger = folder / "ledger.txt"
+        self._seed = seed
+        self._moments = random.Random(seed)
+        self._open_writes = open_writes
+        self._num_rounds = 0
+        self._whole_seconds = 0.0
+
+    def run(self, num_random_kills: int, kills_per_step: int, max_step_kills: int | None) -> None:
+        """Prepare, kill and compare; what is wrong lies in `report` afterwards.
+
+        Args:
+            num_random_kills: kills at random moments of a reindex.
+            kills_per_step: kills before each named step.
+            max_step_kills: no more than these, chosen at random; ``None`` for all.
+        """
+        started = time.monotonic()
+        answer_of(prepare, self.data_dir, self._ledger)
+        probes = self._folder / "probes.json"
+        prober = start(probe_until_told, self.data_dir, probes)
+        steps = self._steps()
+        self._kill_at_random(num_random_kills)
+        kills = [step for step in steps for _ in range(kills_per_step)]
+        if max_step_kills is not None:
+            kills = self._moments.sample(kills, min(max_step_kills, len(kills)))
+        for step in kills:
+            self._kill_at_step(step, self._moments.randint(1, steps[step]))
+        self._finish()
+        prober.terminate()
+        prober.join(MAX_SECONDS_PER_RUN)
+        self._take_probes(json.loads(probes.read_text(encoding="utf-8")))
+        self._compare_recall()
+        self.report.num_acknowledged = Ledger.read(self._ledger).num_acknowledged
+        self.report.seconds = time.monotonic() - started
+
+    def _steps(self) -> dict[str, int]:
+        """Run whole reindexes beside a writer and return how often each step comes in one.
+
+        Three of them: what is removed from the third on is a step too.
+        """
+        steps: dict[str, int] = {}
+        for _ in range(3):
+            writer = self._start_writer()
+            started = time.monotonic()
+            steps |= answer_of(run_reindex, self.data_dir, count_steps=True)
+            self._whole_seconds = time.monotonic() - started
+            self._stop_writer(writer)
+            self._look("a whole reindex")
+        return steps
+
+    def _kill_at_random(self, num_kills: int) -> None:
+        while self.report.num_random_kills < num_kills:
+            moment = self._moments.uniform(0, self._whole_seconds)
+            writer = self._start_writer()
+            process = start(run_reindex, self.data_dir)
+            time.sleep(moment)
+            killed = kill_group(process)
+            self._stop_writer(writer)
+            self.report.num_random_kills += killed
+            self.report.num_finished_before_kill += not killed
+            self._look(f"a kill after {moment:.3f} s")
+
+    def _kill_at_step(self, step: str, occurrence: int) -> None:
+        for _ in range(ATTEMPTS_PER_STEP):
+            writer = self._start_writer()
+            process = start(run_reindex, self.data_dir, die_at=(step, occurrence))
+            process.join(MAX_SECONDS_PER_RUN)
+            self._stop_writer(writer)
+            self._look(f"a kill before {step!r}")
+            if process.exitcode == -signal.SIGKILL:
+                self.report.num_step_kills += 1
+                self.report.kills_by_step[step] += 1
+                return
+        self.report.unmet_steps.append(step)
+
+    def _start_writer(self) -> ForkServerProcess:
+        self._num_rounds += 1
+        first_version = self._num_rounds * VERSIONS_PER_ROUND
+        seed = self._seed + self._num_rounds
+        return start(
+            write_until_told, self.data_dir, self._ledger, self._open_writes, seed, first_version
+        )
+
+    def _stop_writer(self, writer: ForkServerProcess) -> None:
+        if self._num_rounds % 3 == 0:
+            writer.kill()
+            self.report.num_writer_kills += 1
+            expected = -signal.SIGKILL
+        else:
+            writer.terminate()
+            expected = 0
+        writer.join(MAX_SECONDS_PER_RUN)
+        # A writer that was told to stop before it could listen has written nothing.
+        if writer.exitcode not in (expected, -signal.SIGTERM):
+            self.report.problems.append(f"a writer ended with {writer.exitcode}")
+
+    def _look(self, after: str) -> None:
+        problems = answer_of(look, self.data_dir, self._ledger)
+        self.report.problems += [f"after {after}: {problem}" for problem in problems]
+
+    def _finish(self) -> None:
+        """Let one reindex complete: nothing that was left over may remain."""
+        answer_of(run_reindex, self.data_dir)
+        self._look("the last reindex")
+        snapshots = self.data_dir.snapshots("made-up")
+        leftovers = sorted(path.name for path in snapshots.iterdir() if path.name.startswith("."))
+        if leftovers:
+            self.report.problems.append(f"left over after a whole reindex: {leftovers}")
+
+    def _take_probes(self, probes: dict[str, Any]) -> None:
+        self.report.num_answers = probes["answers"]
+        self.report.longest_answer_seconds = probes["longest_seconds"]
+        self.report.problems += [
+            f"{count} probes: {problem}" for problem, count in probes["problems"].items()
+        ]
+
+    def _compare_recall(self) -> None:
+        copy = DataDir(self._folder / "uninterrupted")
+        answer_of(rebuild, self.data_dir, copy)
+        self.report.recall = answer_of(recall_of_graph, self.data_dir)
+        self.report.recall_uninterrupted = answer_of(recall_of_graph, copy)
+        difference = abs(self.report.recall - self.report.recall_uninterrupted)
+        if difference > 0.001:
+            self.report.problems.append(f"recall differs by {difference:.4f}")
+
+
+def main() -> int:
+    """Run the suite and print a JSON report; exit 1 when anything went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="at random moments")
+    parser.add_argument("--each-step", type=int, default=10, help="before each named step")
+    parser.add_argument("--seed", type=int, default=11)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        suite = CrashSuite(Path(scratch), options.seed)
+        suite.run(options.kills, options.each_step, None)
+    print(json.dumps(suite.report.as_json(), indent=2))
+    return int(bool(suite.report.problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

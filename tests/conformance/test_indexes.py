@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from encoders.space import Vectors
 from indexer.ann.exact_index import ExactIndex
@@ -16,10 +18,17 @@ from indexer.ann.faiss_library import load_faiss
 from indexer.ann.filter_plan import FilterPlan
 from indexer.ann.index_entry import IndexEntry, SearchSettings
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
+from indexer.ann.qdrant_generation import Generation
+from indexer.ann.qdrant_server import QdrantServer
+from indexer.ann.qdrant_server_build import build_server_index
 from indexer.ann.size_estimate import width
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
-from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index
+from indexer.config import IndexConfig
+from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index, payload_table
 from tests.indexer.stored_items import clustered_vectors, random_vectors
+
+# What Qdrant's client says when it plays the server itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes")
 
 DIM = 20
 NUM_ROWS = 700
@@ -58,6 +67,22 @@ def edge_of(kind: str) -> Callable[..., VectorIndex]:
     return build
 
 
+def server_in_local_mode(vectors: Vectors) -> VectorIndex:
+    generation = Generation("http://memory", "words__text__1", "words__text", grpc=False)
+    server = QdrantServer(generation, 20, QdrantClient(":memory:"))
+    with tempfile.TemporaryDirectory() as folder:
+        return build_server_index(
+            vectors.astype(np.float16),
+            "words",
+            IndexConfig(engine="qdrant"),
+            payload_table(len(vectors)),
+            Path(folder),
+            server,
+            max_seconds=60.0,
+            num_parallel=1,
+        ).index
+
+
 # At full effort the approximate kinds have to find everything as well.
 EVERYTHING = SearchSettings(nprobe=8, k_factor=70)
 ENGINES = {
@@ -76,6 +101,7 @@ ENGINES = {
     "half precision in lists, refined": faiss_of("IVF8,SQfp16,RFlat", EVERYTHING),
     "qdrant edge, full scan": edge_of("full"),
     "qdrant edge, graph": edge_of("graph"),
+    "qdrant server": server_in_local_mode,
     "eight bits, refined": faiss_of("SQ8,RFlat", EVERYTHING),
     "graph of eight bits, refined": faiss_of(
         "HNSW16_SQ8,RFlat", SearchSettings(k_factor=70, ef_search=NUM_ROWS)

@@ -61,7 +61,7 @@ def _advice(generation: Generation, status: int | None, said: str) -> str:
     if status == 404:
         return "what is asked for is not there: reindex, or roll back to a snapshot that is"
     if status == 409:
-        return f"a collection of the name {generation.alias!r} exists already: rename or remove it"
+        return "a collection of that name exists already: rename or remove it"
     if status == 504 or "timed out" in said.lower():
         return "it took too long: look whether it is overloaded, then run it again"
     if status is None or status == 503:

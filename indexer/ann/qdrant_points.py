@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any
 
@@ -11,10 +10,12 @@ import numpy as np
 from encoders.space import Vectors
 from indexer.ann.index_entry import SearchSettings
 from indexer.ann.json_values import without_bools
-from indexer.ann.qdrant_server import QdrantServer
+from indexer.ann.qdrant_server import Patience, QdrantServer
 from indexer.ann.vector_index import NO_ROW, PayloadCondition, Rows
 
-SEARCH_SECONDS = 20
+SEARCH_PATIENCE = Patience(request_seconds=10, retry_seconds=2.0)
+"""Whoever waits for an answer is better served by an error than by another try."""
+
 QUERIES_PER_REQUEST = 64
 
 
@@ -33,9 +34,16 @@ class ServerPoints:
 
     def __init__(self, server: QdrantServer, num_rows: int) -> None:
         self._server = server
-        deadline = time.monotonic() + SEARCH_SECONDS
-        server.check_version(deadline)
-        server.check_count(num_rows, deadline)
+        server.check_version()
+        server.check_count(num_rows)
+
+    def check(self) -> None:
+        """Ask once whether the generation is there.
+
+        Raises:
+            QdrantServerFailed: it is not, or the server does not answer.
+        """
+        self._server.check_there()
 
     def search(
         self,
@@ -49,9 +57,8 @@ class ServerPoints:
         """Return ``(num_queries, limit)`` row numbers, nearest first, -1 where there are none.
 
         Raises:
-            QdrantServerFailed: no answer within 20 s, or the server says no.
+            QdrantServerFailed: no answer, or the server says no.
         """
-        deadline = time.monotonic() + SEARCH_SECONDS
         requests = self._requests(queries, limit, exact, settings, condition)
         rows = np.full((len(queries), limit), NO_ROW, np.int64)
         for start in range(0, len(requests), QUERIES_PER_REQUEST):
@@ -60,9 +67,9 @@ class ServerPoints:
                 self._server.client.query_batch_points,
                 self._server.generation.collection,
                 part,
-                timeout=SEARCH_SECONDS,
+                timeout=self._server.patience.request_seconds,
             )
-            answers = self._server.retried("searching", deadline, ask)
+            answers = self._server.retried("searching", ask)
             for row, answer in zip(rows[start:], answers, strict=False):
                 row[: len(answer.points)] = [point.id for point in answer.points]
         return rows

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from indexer.ann.qdrant_errors import TRANSIENT, QdrantServerFailed, http_status, server_failure
@@ -23,12 +24,23 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server may keep whoever asks it waiting."""
+
+    request_seconds: int
+    """For one answer."""
+
+    retry_seconds: float
+    """For which a step that failed in passing is begun anew."""
+
+
 class QdrantServer:
     """A server, asked about one generation. Safe to use from several threads.
 
     Args:
         generation: where it lies.
-        request_seconds: how long the server may take over one request.
+        patience: how long to wait for it.
         client: to ask with; made for the generation when ``None``.
 
     Raises:
@@ -36,46 +48,59 @@ class QdrantServer:
     """
 
     def __init__(
-        self, generation: Generation, request_seconds: int, client: QdrantClient | None = None
+        self, generation: Generation, patience: Patience, client: QdrantClient | None = None
     ) -> None:
         import qdrant_client
         from qdrant_client.common.client_exceptions import QdrantException
         from qdrant_client.http.exceptions import ApiException
 
         self.generation = generation
+        self.patience = patience
         self.models: Any = qdrant_client.models
         self.client: Any = client or qdrant_client.QdrantClient(
             url=generation.url,
             api_key=_api_key(generation),
             prefer_grpc=generation.grpc,
-            timeout=request_seconds,
+            timeout=patience.request_seconds,
             # A warning there; `check_version` refuses.
             check_compatibility=False,
         )
         self._errors = (ApiException, QdrantException)
 
-    def check_version(self, deadline: float) -> None:
+    def check_version(self) -> None:
         """Refuse a server that is too old.
 
         Raises:
             QdrantServerFailed: it is, or cannot be asked.
         """
-        version = self.retried("asking its version", deadline, self.client.info).version
+        version = self.retried("asking its version", self.client.info).version
         found = re.match(r"v?(\d+)\.(\d+)", version)
         if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
             oldest = ".".join(map(str, OLDEST_VERSION))
             raise self.wrong(f"expected version {oldest} or newer, got {version!r}; update it")
 
-    def check_count(self, num_rows: int, deadline: float) -> None:
+    def check_there(self) -> None:
+        """Ask once, without another try, whether the generation is there.
+
+        Raises:
+            QdrantServerFailed: it is not, or the server does not answer.
+        """
+        is_there = self.retried(
+            "asking for the collection",
+            lambda: self.client.collection_exists(self.generation.collection),
+            retry_seconds=0.0,
+        )
+        if not is_there:
+            raise self.wrong("it is not there; reindex, or roll back to a snapshot that is")
+
+    def check_count(self, num_rows: int) -> None:
         """Refuse a generation of another size than it should have.
 
         Raises:
             QdrantServerFailed: naming both.
         """
         found = self.retried(
-            "counting",
-            deadline,
-            lambda: self.client.count(self.generation.collection, exact=True),
+            "counting", lambda: self.client.count(self.generation.collection, exact=True)
         ).count
         if found != num_rows:
             raise self.wrong(f"expected {num_rows} rows, got {found}; reindex")
@@ -89,17 +114,22 @@ class QdrantServer:
             collection=at.collection,
         )
 
-    def retried(self, doing: str, deadline: float, call: Callable[[], T]) -> T:
+    def retried(
+        self, doing: str, call: Callable[[], T], *, retry_seconds: float | None = None
+    ) -> T:
         """Return what ``call`` does, again and again while a better answer may come.
 
         Args:
             doing: for the error.
-            deadline: by `time.monotonic`; one request may still run beyond it.
             call: asks the server once; harmless when done twice.
+            retry_seconds: for how long; the server's own patience when ``None``.
 
         Raises:
-            QdrantServerFailed: the server said no, or no answer came until the deadline.
+            QdrantServerFailed: the server said no, or there was no answer for so long.
         """
+        if retry_seconds is None:
+            retry_seconds = self.patience.retry_seconds
+        deadline = time.monotonic() + retry_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:

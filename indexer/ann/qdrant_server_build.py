@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,15 +13,19 @@ from indexer.ann.building import BuiltIndex
 from indexer.ann.payload import PayloadTable
 from indexer.ann.qdrant_build import BUILD_WIDTH, GRAPH_LINKS, measured, unmeasured_entry
 from indexer.ann.qdrant_generation import Generation, recorded_generations, write_generation
-from indexer.ann.qdrant_points import SEARCH_SECONDS, ServerPoints
-from indexer.ann.qdrant_server import QdrantServer
-from indexer.ann.qdrant_writer import GenerationWriter
+from indexer.ann.qdrant_points import ServerPoints
+from indexer.ann.qdrant_server import Patience, QdrantServer
+from indexer.ann.qdrant_writer import GenerationWriter, point_at
 from indexer.config import IndexConfig
 
 NUM_PARALLEL = 4
 
-MAX_CHANGE_SECONDS = 30.0
-"""For removing a generation or pointing an alias, all tries together."""
+BUILD_PATIENCE = Patience(request_seconds=60, retry_seconds=60.0)
+CHANGE_PATIENCE = Patience(request_seconds=20, retry_seconds=10.0)
+"""For removing generations and pointing aliases."""
+
+MAX_GRAPH_SECONDS = 6 * 3600.0
+"""For building a channel's graph, once all rows are written."""
 
 
 def build_server_index(
@@ -33,7 +36,7 @@ def build_server_index(
     folder: Path,
     server: QdrantServer,
     *,
-    max_seconds: float,
+    max_graph_seconds: float = MAX_GRAPH_SECONDS,
     num_parallel: int = NUM_PARALLEL,
     progress: Callable[[int], None] | None = None,
 ) -> BuiltIndex:
@@ -49,7 +52,7 @@ def build_server_index(
         payload: what is stored beside them.
         folder: of the channel.
         server: where to write it.
-        max_seconds: how long writing it and building the graph may take.
+        max_graph_seconds: how long building the graph may take, once all rows are written.
         num_parallel: how many requests are under way at a time.
         progress: called with the number of rows written so far.
 
@@ -62,13 +65,12 @@ def build_server_index(
         entry = msgspec.structs.replace(entry, payload={})
     if not entry.num_rows:
         return measured(vectors, space_id, config, entry, None)
-    deadline = time.monotonic() + max_seconds
-    server.check_version(deadline)
+    server.check_version()
     write_generation(folder, server.generation)
     writer = GenerationWriter(server)
-    writer.create(entry, config.quantization, deadline, m=GRAPH_LINKS, ef_construct=BUILD_WIDTH)
-    writer.upload(vectors, payload, deadline, num_parallel=num_parallel, progress=progress)
-    writer.finish(entry.num_rows, deadline, graph=not entry.exact)
+    writer.create(entry, config.quantization, m=GRAPH_LINKS, ef_construct=BUILD_WIDTH)
+    writer.upload(vectors, payload, num_parallel=num_parallel, progress=progress)
+    writer.finish(entry.num_rows, graph=not entry.exact, max_seconds=max_graph_seconds)
     return measured(vectors, space_id, config, entry, ServerPoints(server, entry.num_rows))
 
 
@@ -82,19 +84,21 @@ def drop_generations(folder: Path) -> None:
         QdrantServerFailed: one could not be removed; its record stays.
     """
     for generation in recorded_generations(folder):
-        _writer(generation).drop(time.monotonic() + MAX_CHANGE_SECONDS)
+        GenerationWriter(QdrantServer(generation, CHANGE_PATIENCE)).drop()
 
 
 def point_aliases(folder: Path) -> None:
     """Let other programs find the generations of a snapshot, which is live now, by their aliases.
 
+    All aliases on one server move in one step.
+
     Raises:
         GenerationUnreadable: a record is damaged.
         QdrantServerFailed: the server says no, or a collection has an alias's name.
     """
+    by_server: dict[tuple[str, str | None, bool], list[Generation]] = {}
     for generation in recorded_generations(folder):
-        _writer(generation).point_alias(time.monotonic() + MAX_CHANGE_SECONDS)
-
-
-def _writer(generation: Generation) -> GenerationWriter:
-    return GenerationWriter(QdrantServer(generation, SEARCH_SECONDS))
+        at = (generation.url, generation.api_key_variable, generation.grpc)
+        by_server.setdefault(at, []).append(generation)
+    for together in by_server.values():
+        point_at(QdrantServer(together[0], CHANGE_PATIENCE), together)

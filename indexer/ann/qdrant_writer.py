@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from indexer.ann.index_entry import IndexEntry
 from indexer.ann.json_values import without_bools
 from indexer.ann.payload import PayloadTable
+from indexer.ann.qdrant_generation import Generation
 from indexer.ann.qdrant_server import QdrantServer
 
 STATUS_PAUSE_SECONDS = 0.5
@@ -38,7 +40,7 @@ _INDEX_TYPES = {
 class GenerationWriter:
     """Makes a generation on a server, step by step, and removes it.
 
-    Every step takes a deadline by `time.monotonic` and may be done twice.
+    Every step may be done twice.
 
     Args:
         server: where it shall lie.
@@ -48,17 +50,16 @@ class GenerationWriter:
         self._server = server
         self._name = server.generation.collection
 
-    def create(self, entry: IndexEntry, quantization: str, deadline: float, **graph: int) -> None:
+    def create(self, entry: IndexEntry, quantization: str, **graph: int) -> None:
         """Create the empty collection with its payload indexes; no graph is built yet.
 
         Args:
             entry: dimensions and payload columns.
             quantization: ``int8`` or ``none``.
-            deadline: by `time.monotonic`.
             graph: ``m`` and ``ef_construct``.
 
         Raises:
-            QdrantServerFailed: the server says no, or none answers until the deadline.
+            QdrantServerFailed: the server says no, or does not answer.
         """
         models = self._server.models
         int8 = models.ScalarQuantization(
@@ -86,7 +87,7 @@ class GenerationWriter:
                     on_disk_payload=True,
                 )
 
-        self._server.retried("creating a collection", deadline, make)
+        self._server.retried("creating a collection", make)
         for column, kind in entry.payload.items():
             add = partial(
                 self._server.client.create_payload_index,
@@ -94,13 +95,12 @@ class GenerationWriter:
                 column,
                 field_schema=models.PayloadSchemaType(_INDEX_TYPES[kind]),
             )
-            self._server.retried(f"indexing {column}", deadline, add)
+            self._server.retried(f"indexing {column}", add)
 
     def upload(
         self,
         vectors: NDArray[np.float16],
         payload: PayloadTable,
-        deadline: float,
         *,
         num_parallel: int,
         progress: Callable[[int], None] | None = None,
@@ -108,7 +108,7 @@ class GenerationWriter:
         """Write all rows, a row's number being its point's id, so that sending twice is no harm.
 
         Raises:
-            QdrantServerFailed: a batch was refused, or did not get through until the deadline.
+            QdrantServerFailed: a batch was refused, or did not get through.
         """
 
         def send(start: int) -> int:
@@ -120,7 +120,6 @@ class GenerationWriter:
             )
             self._server.retried(
                 f"writing rows {start} to {stop}",
-                deadline,
                 lambda: self._server.client.upsert(self._name, batch, wait=True),
             )
             return stop - start
@@ -133,11 +132,11 @@ class GenerationWriter:
             if progress is not None:
                 progress(done)
 
-    def finish(self, num_rows: int, deadline: float, *, graph: bool) -> None:
+    def finish(self, num_rows: int, *, graph: bool, max_seconds: float) -> None:
         """Have the graph built where one is wanted, wait until it is, and count.
 
         Raises:
-            QdrantServerFailed: it was not ready by the deadline, or holds another number of rows.
+            QdrantServerFailed: it was not ready in time, or holds another number of rows.
         """
         if graph:
             threshold = self._server.models.OptimizersConfigDiff(
@@ -145,15 +144,15 @@ class GenerationWriter:
             )
             self._server.retried(
                 "starting to build its graph",
-                deadline,
                 lambda: self._server.client.update_collection(
                     self._name, optimizers_config=threshold
                 ),
             )
+        deadline = time.monotonic() + max_seconds
         # Green once may mean that the optimiser has not begun.
         num_green = 0
         while num_green < 2:
-            status = self._server.retried("asking whether it is ready", deadline, self._status)
+            status = self._server.retried("asking whether it is ready", self._status)
             num_green = num_green + 1 if status == "green" else 0
             if status == "red":
                 raise self._server.wrong("it cannot build the graph (red); look into its log")
@@ -163,41 +162,47 @@ class GenerationWriter:
                         f"not ready in time (status {status}); allow it more, or more machines"
                     )
                 time.sleep(STATUS_PAUSE_SECONDS)
-        self._server.check_count(num_rows, deadline)
+        self._server.check_count(num_rows)
 
-    def point_alias(self, deadline: float) -> None:
-        """Let other programs find this generation by its alias, in one step.
-
-        Raises:
-            QdrantServerFailed: a collection has that name, or the server says no.
-        """
-        models, alias = self._server.models, self._server.generation.alias
-        actions = [
-            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
-            models.CreateAliasOperation(
-                create_alias=models.CreateAlias(collection_name=self._name, alias_name=alias)
-            ),
-        ]
-        self._server.retried(
-            f"pointing the alias {alias}",
-            deadline,
-            lambda: self._server.client.update_collection_aliases(actions),
-        )
-
-    def drop(self, deadline: float) -> None:
+    def drop(self) -> None:
         """Remove the generation; one that is not there is no error.
 
         Raises:
-            QdrantServerFailed: the server says no, or none answers until the deadline.
+            QdrantServerFailed: the server says no, or does not answer.
         """
         self._server.retried(
-            "removing a collection",
-            deadline,
-            lambda: self._server.client.delete_collection(self._name),
+            "removing a collection", lambda: self._server.client.delete_collection(self._name)
         )
 
     def _status(self) -> str:
         return str(self._server.client.get_collection(self._name).status.value)
+
+
+def point_at(server: QdrantServer, generations: Sequence[Generation]) -> None:
+    """Let other programs find generations by their aliases, all of them in one step.
+
+    Args:
+        server: where all of them lie.
+        generations: at least one.
+
+    Raises:
+        QdrantServerFailed: a collection has the name of an alias, or the server says no.
+    """
+    models = server.models
+    actions: list[Any] = []
+    for each in generations:
+        actions += [
+            models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=each.alias)),
+            models.CreateAliasOperation(
+                create_alias=models.CreateAlias(
+                    collection_name=each.collection, alias_name=each.alias
+                )
+            ),
+        ]
+    names = ", ".join(each.alias for each in generations)
+    server.retried(
+        f"pointing the aliases {names}", lambda: server.client.update_collection_aliases(actions)
+    )
 
 
 def _in_parallel(

@@ -19,7 +19,7 @@ from indexer.ann.filter_plan import FilterPlan
 from indexer.ann.index_entry import IndexEntry, SearchSettings
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
 from indexer.ann.qdrant_generation import Generation
-from indexer.ann.qdrant_server import QdrantServer
+from indexer.ann.qdrant_server import Patience, QdrantServer
 from indexer.ann.qdrant_server_build import build_server_index
 from indexer.ann.size_estimate import width
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
@@ -69,7 +69,7 @@ def edge_of(kind: str) -> Callable[..., VectorIndex]:
 
 def server_in_local_mode(vectors: Vectors) -> VectorIndex:
     generation = Generation("http://memory", "words__text__1", "words__text", grpc=False)
-    server = QdrantServer(generation, 20, QdrantClient(":memory:"))
+    server = QdrantServer(generation, Patience(20, 20.0), QdrantClient(":memory:"))
     with tempfile.TemporaryDirectory() as folder:
         return build_server_index(
             vectors.astype(np.float16),
@@ -78,7 +78,6 @@ def server_in_local_mode(vectors: Vectors) -> VectorIndex:
             payload_table(len(vectors)),
             Path(folder),
             server,
-            max_seconds=60.0,
             num_parallel=1,
         ).index
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from indexer.ann.qdrant_generation import (
     write_generation,
 )
 from indexer.ann.qdrant_points import ServerPoints
-from indexer.ann.qdrant_server import QdrantServer
+from indexer.ann.qdrant_server import Patience, QdrantServer
 from indexer.ann.qdrant_server_build import build_server_index, drop_generations, point_aliases
 from indexer.ann.qdrant_writer import GenerationWriter
 from indexer.ann.vector_index import PayloadCondition, Selection
@@ -38,6 +37,8 @@ from tests.indexer.stored_items import random_vectors
 DIM = 12
 NUM_ROWS = 300
 ATOL = 1e-5  # float32 sums in another order
+PATIENCE = Patience(request_seconds=20, retry_seconds=20.0)
+HASTE = Patience(request_seconds=2, retry_seconds=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qdrant_server, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(qdrant_writer, "STATUS_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(qdrant_writer, "POINTS_PER_REQUEST", 50)
-    monkeypatch.setattr(qdrant_server_build, "MAX_CHANGE_SECONDS", 0.5)
+    monkeypatch.setattr(qdrant_server_build, "CHANGE_PATIENCE", Patience(20, 0.5))
 
 
 @pytest.fixture
@@ -65,13 +66,18 @@ def generation(url: str, snapshot_id: str = "20260101", *, grpc: bool = False) -
     return Generation(url, name, alias_name("words", "text"), grpc=grpc)
 
 
+def server_at(
+    fake: FakeQdrant, patience: Patience = PATIENCE, snapshot_id: str = "20260101"
+) -> QdrantServer:
+    return QdrantServer(generation(fake.url, snapshot_id), patience)
+
+
 def build(
     server: QdrantServer,
     vectors: np.ndarray,
     folder: Path,
     *,
     payload: PayloadTable | None = None,
-    max_seconds: float = 20.0,
     num_parallel: int = 3,
 ) -> BuiltIndex:
     return build_server_index(
@@ -81,7 +87,6 @@ def build(
         payload or payload_table(len(vectors)),
         folder,
         server,
-        max_seconds=max_seconds,
         num_parallel=num_parallel,
     )
 
@@ -100,7 +105,7 @@ def test_local_mode_takes_every_request(
 ) -> None:
     monkeypatch.setattr(qdrant_build, "EXACT_BELOW_ROWS", 0)
     client = QdrantClient(":memory:")
-    server = QdrantServer(generation("http://memory"), 20, client)
+    server = QdrantServer(generation("http://memory"), PATIENCE, client)
     # Few rows, so Qdrant itself is asked with the filter and not the stored vectors.
     monkeypatch.setattr("indexer.ann.qdrant_index.EXACT_SURVIVORS", 0)
     monkeypatch.setattr("indexer.ann.qdrant_index.COMPARED_PER_CANDIDATE", 0)
@@ -125,7 +130,7 @@ def test_a_generation_is_written_counted_and_searched(
     fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path
 ) -> None:
     at = generation(fake.url)
-    assert_finds_the_nearest(build(QdrantServer(at, 20), vectors, tmp_path), vectors)
+    assert_finds_the_nearest(build(QdrantServer(at, PATIENCE), vectors, tmp_path), vectors)
     assert read_generation(tmp_path) == at
     created = next(body for method, path, body in fake.requests if method == "PUT")
     assert created["optimizers_config"]["indexing_threshold"] == 0
@@ -138,7 +143,7 @@ def test_payload_indexes_are_typed_and_the_graph_is_built_after_the_upload(
 ) -> None:
     monkeypatch.setattr(qdrant_build, "EXACT_BELOW_ROWS", 0)
     payload = payload_table(NUM_ROWS, {"size": "int"}, {"attributes.size": list(range(NUM_ROWS))})
-    build(QdrantServer(generation(fake.url), 20), vectors, tmp_path, payload=payload)
+    build(server_at(fake), vectors, tmp_path, payload=payload)
     typed = [body for _, path, body in fake.requests if path.endswith("/index")]
     assert typed == [{"field_name": "attributes.size", "field_schema": "integer"}]
     steps = [method for method, path, _ in fake.requests if path.endswith(("/points", "20260101"))]
@@ -158,7 +163,7 @@ def test_the_record_is_there_before_the_collection(
         return None
 
     fake.fault = look
-    build(QdrantServer(generation(fake.url), 20), vectors, tmp_path)
+    build(server_at(fake), vectors, tmp_path)
     assert recorded == [True]
 
 
@@ -172,7 +177,7 @@ def test_passing_faults_are_tried_again(
         return {1: 500, 2: 429, 3: 0}.get(asked[method, path])
 
     fake.fault = first_time
-    built = build(QdrantServer(generation(fake.url), 20), vectors, tmp_path)
+    built = build(server_at(fake), vectors, tmp_path)
     assert_finds_the_nearest(built, vectors)
 
 
@@ -185,7 +190,7 @@ def test_a_refusal_names_the_server_and_what_to_do(
 ) -> None:
     fake.fault = lambda method, path: status
     with pytest.raises(QdrantServerFailed, match=advice) as caught:
-        build(QdrantServer(generation(fake.url), 20), vectors, tmp_path, max_seconds=0.1)
+        build(server_at(fake, HASTE), vectors, tmp_path)
     assert fake.url in caught.value.message
     assert caught.value.detail["status"] == status
 
@@ -196,9 +201,9 @@ def test_nobody_listening_is_told(vectors: np.ndarray, tmp_path: Path, grpc: boo
     refused = QdrantClient(
         url=at.url, grpc_port=1, prefer_grpc=grpc, timeout=2, check_compatibility=False
     )
-    server = QdrantServer(at, 2, refused)
+    server = QdrantServer(at, HASTE, refused)
     with pytest.raises(QdrantServerFailed, match="check that it runs") as caught:
-        build(server, vectors, tmp_path, max_seconds=0.1)
+        build(server, vectors, tmp_path)
     assert "http://127.0.0.1:1" in caught.value.message
 
 
@@ -207,33 +212,52 @@ def test_a_server_that_hangs_is_given_up(
 ) -> None:
     fake.delay_seconds = 1.5
     with pytest.raises(QdrantServerFailed, match="took too long"):
-        build(QdrantServer(generation(fake.url), 1), vectors, tmp_path, max_seconds=0.1)
+        build(server_at(fake, Patience(1, 0.1)), vectors, tmp_path)
 
 
 def test_an_old_server_is_refused(fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path) -> None:
     fake.version = "1.7.4"
     with pytest.raises(QdrantServerFailed, match=r"1\.12 or newer, got '1\.7\.4'"):
-        build(QdrantServer(generation(fake.url), 20), vectors, tmp_path)
+        build(server_at(fake), vectors, tmp_path)
     assert not (tmp_path / GENERATION_FILE).exists()
 
 
 def test_a_wrong_count_is_refused(fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path) -> None:
     fake.count_offset = -1
     with pytest.raises(QdrantServerFailed, match="expected 300 rows, got 299"):
-        build(QdrantServer(generation(fake.url), 20), vectors, tmp_path)
+        build(server_at(fake), vectors, tmp_path)
 
 
 def test_a_generation_that_is_not_there_is_told(fake: FakeQdrant) -> None:
     fake.fault = lambda method, path: 404 if path.endswith("/count") else None
     with pytest.raises(QdrantServerFailed, match="reindex, or roll back"):
-        ServerPoints(QdrantServer(generation(fake.url), 20), NUM_ROWS)
+        ServerPoints(server_at(fake), NUM_ROWS)
+
+
+def test_whether_it_is_there_is_asked_once(
+    fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path
+) -> None:
+    server = server_at(fake)
+    build(server, vectors, tmp_path)
+    points = ServerPoints(server, NUM_ROWS)
+    points.check()
+    fake.requests.clear()
+    fake.fault = lambda method, path: 503
+    with pytest.raises(QdrantServerFailed, match="check that it runs"):
+        points.check()
+    assert len(fake.requests) == 1
+    fake.fault = lambda method, path: None
+    points.check()
+    drop_generations(tmp_path)
+    with pytest.raises(QdrantServerFailed, match="not there; reindex, or roll back"):
+        points.check()
 
 
 def test_what_a_death_mid_upload_left_is_dropped_by_its_record(
     fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path
 ) -> None:
     other = generation(fake.url, "another")
-    build(QdrantServer(other, 20), vectors, _folder(tmp_path, "other"))
+    build(QdrantServer(other, PATIENCE), vectors, _folder(tmp_path, "other"))
     uploads: list[str] = []
 
     def dies(method: str, path: str) -> int | None:
@@ -245,7 +269,7 @@ def test_what_a_death_mid_upload_left_is_dropped_by_its_record(
     mine = generation(fake.url)
     folder = _folder(tmp_path, "mine")
     with pytest.raises(QdrantServerFailed, match="writing rows"):
-        build(QdrantServer(mine, 20), vectors, folder, max_seconds=0.5)
+        build(QdrantServer(mine, Patience(20, 0.5)), vectors, folder)
     fake.fault = lambda method, path: None
     assert fake.local.collection_exists(mine.collection)
     drop_generations(folder.parent.parent)
@@ -255,8 +279,8 @@ def test_what_a_death_mid_upload_left_is_dropped_by_its_record(
     assert ("GET", "/collections") not in {(method, path) for method, path, _ in fake.requests}
 
 
-def _folder(tmp_path: Path, snapshot: str) -> Path:
-    folder = tmp_path / snapshot / "channels" / "text"
+def _folder(tmp_path: Path, snapshot: str, channel: str = "text") -> Path:
+    folder = tmp_path / snapshot / "channels" / channel
     folder.mkdir(parents=True)
     return folder
 
@@ -264,22 +288,29 @@ def _folder(tmp_path: Path, snapshot: str) -> Path:
 def test_the_alias_moves_in_one_request_and_back(
     fake: FakeQdrant, vectors: np.ndarray, tmp_path: Path
 ) -> None:
-    folders = {}
+    channels = ("pictures", "text")
     for snapshot_id in ("first", "second"):
-        folders[snapshot_id] = _folder(tmp_path, snapshot_id)
-        build(QdrantServer(generation(fake.url, snapshot_id), 20), vectors, folders[snapshot_id])
+        for channel in channels:
+            name = generation_name("words", channel, snapshot_id)
+            at = Generation(fake.url, name, alias_name("words", channel), grpc=False)
+            folder = _folder(tmp_path, snapshot_id, channel)
+            build(QdrantServer(at, PATIENCE), vectors, folder)
     for live in ("first", "second", "first"):
         fake.requests.clear()
         point_aliases(tmp_path / live)
         assert len(fake.requests) == 1
-        (alias,) = fake.local.get_aliases().aliases
-        assert (alias.alias_name, alias.collection_name) == ("words__text", f"words__text__{live}")
+        aliases = {
+            each.alias_name: each.collection_name for each in fake.local.get_aliases().aliases
+        }
+        assert aliases == {f"words__{each}": f"words__{each}__{live}" for each in channels}
 
 
 def test_an_alias_that_is_a_collections_name_is_told(fake: FakeQdrant, tmp_path: Path) -> None:
     write_generation(tmp_path, generation(fake.url))
     fake.fault = lambda method, path: 409
-    with pytest.raises(QdrantServerFailed, match="'words__text' exists already: rename or remove"):
+    with pytest.raises(
+        QdrantServerFailed, match=r"words__text: .*that name exists already: rename"
+    ):
         point_aliases(tmp_path)
 
 
@@ -303,11 +334,11 @@ def test_a_real_server_does_the_same(
 ) -> None:
     monkeypatch.setattr(qdrant_build, "EXACT_BELOW_ROWS", 0)
     at = generation(os.environ["QDRANT_URL"], f"test-{uuid.uuid4().hex}")
-    server = QdrantServer(at, 20)
+    server = QdrantServer(at, PATIENCE)
     payload = payload_table(NUM_ROWS, {"size": "int"}, {"attributes.size": list(range(NUM_ROWS))})
     try:
         built = build(server, vectors, tmp_path, payload=payload)
         assert_finds_the_nearest(built, vectors)
         point_aliases(tmp_path)
     finally:
-        GenerationWriter(server).drop(time.monotonic() + 30)
+        GenerationWriter(server).drop()

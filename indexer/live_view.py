@@ -159,6 +159,15 @@ class LiveView:
         """Return the vectors of segment rows: ``(len(rows), dim)`` float32."""
         return self._channel(channel).vectors(np.asarray(rows, dtype=np.int64))
 
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        if self.snapshot is not None:
+            self.snapshot.check()
+
     def item_row(self, item_id: str) -> int | None:
         """Return the row of a live item, ``None`` if there is none of this id."""
         if item_id in self.delta.rows_by_id:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from encoders.encoder import EncoderIdentity
 from indexer.ann.opening import open_index
+from indexer.ann.qdrant_index import QdrantIndex
 from indexer.ann.vector_index import NO_ROW, Rows, VectorIndex
 from indexer.config import AttributeType
 from indexer.item_table import items_schema
@@ -79,6 +80,16 @@ class OpenedSnapshot:
     def num_items(self) -> int:
         """How many items it holds."""
         return int(self.items.num_rows)
+
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        for channel in self.channels.values():
+            if isinstance(channel.index, QdrantIndex):
+                channel.index.check()
 
     def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each item, -1 for those that are not in here."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from encoders.errors import KindredError
+from indexer.config import IndexConfig
 from indexer.durable_files import replace_durably
 
 GENERATION_FILE = "qdrant.json"
@@ -44,6 +45,28 @@ def alias_name(collection: str, channel: str) -> str:
 def generation_name(collection: str, channel: str, snapshot_id: str) -> str:
     """Return what a channel of a snapshot is called on the server."""
     return f"{alias_name(collection, channel)}__{snapshot_id}"
+
+
+def generation_of(
+    config: IndexConfig, collection: str, channel: str, snapshot_id: str
+) -> Generation:
+    """Return where a channel of a snapshot shall lie.
+
+    Args:
+        config: of the channel's index; has a url.
+        collection: the channel's.
+        channel: its name.
+        snapshot_id: of the snapshot that is being built.
+    """
+    if config.url is None:
+        raise ValueError(f"channel {channel!r} names no server")
+    return Generation(
+        url=config.url,
+        collection=generation_name(collection, channel, snapshot_id),
+        alias=alias_name(collection, channel),
+        api_key_variable=config.api_key_variable,
+        grpc=config.grpc,
+    )
 
 
 def write_generation(folder: Path, generation: Generation) -> None:

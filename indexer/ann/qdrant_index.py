@@ -44,6 +44,10 @@ WIDENING = 8
 class Points(Protocol):
     """Where Qdrant keeps the rows."""
 
+    def check(self) -> None:
+        """Raise a `KindredError` if it could not be searched now."""
+        ...
+
     def search(
         self,
         queries: Vectors,
@@ -189,6 +193,15 @@ class QdrantIndex:
         best.rows[missing], best.scores[missing] = found.rows, found.scores
         compared: SearchMode = "exact" if self.exact or among is None else "exact_filtered"
         return replace(best, mode=compared if len(missing) == len(queries) else "approximate")
+
+    def check(self) -> None:
+        """Ask whether Qdrant is there.
+
+        Raises:
+            KindredError: it is not, or its rows are gone.
+        """
+        if self._points is not None:
+            self._points.check()
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the vectors of ``rows``: ``(len(rows), dim)`` float32."""

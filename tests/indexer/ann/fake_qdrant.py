@@ -70,6 +70,16 @@ class FakeQdrant:
         self.server.server_close()
         self.thread.join()
 
+    @property
+    def collections(self) -> set[str]:
+        """What it holds."""
+        return {each.name for each in self.local.get_collections().collections}
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The collection behind each alias."""
+        return {each.alias_name: each.collection_name for each in self.local.get_aliases().aliases}
+
     def reply(self, method: str, path: str, body: Any) -> Any:
         if path == "/":
             return {"title": "qdrant - vector search engine", "version": self.version}

@@ -99,3 +99,15 @@ def recorded_generations(folder: Path) -> list[Generation]:
         GenerationUnreadable: a record is damaged.
     """
     return [read_generation(path.parent) for path in sorted(folder.rglob(GENERATION_FILE))]
+
+
+def channel_urls(folder: Path) -> dict[str, str]:
+    """Return the url of each channel of a snapshot that is on a server.
+
+    Raises:
+        GenerationUnreadable: a record is damaged.
+    """
+    return {
+        path.parent.name: read_generation(path.parent).url
+        for path in sorted(folder.rglob(GENERATION_FILE))
+    }

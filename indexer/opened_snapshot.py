@@ -31,6 +31,9 @@ class OpenedChannel:
 
     index: VectorIndex
 
+    filters_itself: bool
+    """Whether the engine can filter on what is stored about items."""
+
     item_rows: NDArray[np.int64]
     """Ascending: segments of one item are adjacent."""
 
@@ -112,6 +115,7 @@ def _open_channel(snapshot: Snapshot, name: str, num_threads: int) -> OpenedChan
     segments = mapped_segments(folder)
     return OpenedChannel(
         index=open_index(folder, entry.index, entry.space_id, num_threads=num_threads),
+        filters_itself=bool(entry.index.payload),
         item_rows=segments.column("item_row").to_numpy(),
         start_seconds=segments.column("start_seconds").to_numpy(),
         stop_seconds=segments.column("stop_seconds").to_numpy(),

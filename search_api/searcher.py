@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from encoders.media.content import MEDIA, Medium
 from encoders.query_encoding import MAX_QUERY_SEGMENTS, ChannelQuery, evenly_spaced
-from indexer.ann.vector_index import weakest_mode
+from indexer.ann.vector_index import ItemCondition, weakest_mode
 from indexer.config import CollectionConfig
 from indexer.live_view import LiveView, UnknownChannel
 from search_api.channel_search import search_channel
@@ -26,6 +26,7 @@ from search_api.errors import (
     UnknownCollection,
     UnknownModality,
 )
+from search_api.filter_condition import payload_condition, pushable_part
 from search_api.filter_mask import filter_mask
 from search_api.filters import Filter, filter_fields, parse_filter
 from search_api.fusion import RankedItem, fuse_ranks, merge_channels
@@ -235,7 +236,7 @@ class Searcher:
         excluded_row: int | None = None,
     ) -> SearchResponse:
         """Search every channel, fuse, and describe the best items."""
-        among = self._mask(view, options)
+        among, condition = self._selected(view, options)
         answers = {
             channel: search_channel(
                 view,
@@ -243,6 +244,7 @@ class Searcher:
                 query,
                 limit=options.limit,
                 among=among,
+                condition=condition,
                 excluded_row=excluded_row,
             )
             for channel, query in queries.items()
@@ -287,8 +289,10 @@ class Searcher:
         media = view.items.column("medium").take(pa.array(rows, "int64")).to_pylist()
         return {row: in_medium[medium] for row, medium in zip(rows, media, strict=True)}
 
-    def _mask(self, view: LiveView, options: SearchOptions) -> NDArray[np.bool_] | None:
-        """Return which items may answer; ``None`` when all may."""
+    def _selected(
+        self, view: LiveView, options: SearchOptions
+    ) -> tuple[NDArray[np.bool_] | None, ItemCondition | None]:
+        """Return which items may answer, ``None`` when all may, and what engines may filter by."""
         masks: list[NDArray[np.bool_]] = []
         if options.modalities is not None:
             media = view.items.column("medium")
@@ -298,7 +302,12 @@ class Searcher:
         wanted = self._parsed_filter(options)
         if wanted is not None:
             masks.append(filter_mask(wanted, view.items))
-        return np.logical_and.reduce(masks) if masks else None
+        among = masks[0] if len(masks) == 1 else np.logical_and.reduce(masks) if masks else None
+        part = pushable_part(wanted) if wanted is not None and view.filters_itself else None
+        if part is None:
+            return among, None
+        mask = masks[-1] if part == wanted else filter_mask(part, view.items)
+        return among, ItemCondition(payload_condition(part), mask)
 
 
 def _require_known(

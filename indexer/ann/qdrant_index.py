@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import Protocol
 
@@ -61,40 +61,31 @@ class Points(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """How a selection is searched."""
-
-    limits: tuple[int, ...]
-    """How many candidates to ask for, first and where those were too few; then every selected row
-    is compared.
-    """
-
-    filtered: bool
-    """Whether Qdrant filters them."""
-
-
-def search_plan(
-    num_rows: int, num_selected: int, k: int, *, has_condition: bool, always_ask: bool
-) -> SearchPlan:
+def candidate_limits(
+    num_rows: int, num_selected: int, k: int, *, num_meeting: int | None, always_ask: bool
+) -> tuple[int, ...]:
     """Decide how to find ``k`` of ``num_selected`` rows.
 
     Args:
         num_rows: rows of the index.
         num_selected: rows that may be returned, at least 1.
         k: how many are wanted.
-        has_condition: Qdrant could find the selected ones by itself.
+        num_meeting: how many rows satisfy what Qdrant is asked to filter by, the selected ones
+            among them; ``None``: it cannot filter.
         always_ask: nothing is ruled out, so few rows are no reason not to ask.
+
+    Returns:
+        How many candidates to ask Qdrant for, first and where those were too few; where these are
+        too few as well, or nothing is to be asked, every selected row is compared.
     """
     wanted = min(k, num_selected)
-    filtered = has_condition and num_selected < num_rows
-    share = 1.0 if filtered else num_selected / num_rows
+    share = num_selected / (num_rows if num_meeting is None else num_meeting)
     first = min(num_rows, ceil(1.25 * wanted / share) + SPARE_CANDIDATES)
     plain = num_selected <= max(EXACT_SURVIVORS, COMPARED_PER_CANDIDATE * first)
     if first > MAX_CANDIDATES or (plain and not always_ask):
-        return SearchPlan((), filtered)
+        return ()
     wider = min(num_rows, WIDENING * first)
-    return SearchPlan((first, wider) if first < wider <= MAX_CANDIDATES else (first,), filtered)
+    return (first, wider) if first < wider <= MAX_CANDIDATES else (first,)
 
 
 class QdrantIndex:
@@ -167,16 +158,19 @@ class QdrantIndex:
         if self._points is None or num_selected == 0 or len(queries) == 0:
             return no_neighbors(len(queries), k)
         condition = self._usable(among)
-        plan = search_plan(
+        num_meeting = None
+        if among is not None and condition is not None:
+            num_meeting = num_selected if among.num_meeting is None else among.num_meeting
+        limits = candidate_limits(
             self.num_rows,
             num_selected,
             k,
-            has_condition=condition is not None,
+            num_meeting=num_meeting,
             always_ask=among is None,
         )
         best = no_neighbors(len(queries), k)
         missing = np.arange(len(queries))
-        for limit in plan.limits:
+        for limit in limits:
             rows = self._points.search(
                 queries[missing],
                 limit,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from encoders.space import Vectors
 from indexer.ann.exact_index import ExactIndex
@@ -19,12 +18,18 @@ from indexer.ann.filter_plan import FilterPlan
 from indexer.ann.index_entry import IndexEntry, SearchSettings
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
 from indexer.ann.qdrant_generation import Generation
-from indexer.ann.qdrant_server import Patience, QdrantServer
-from indexer.ann.qdrant_server_build import build_server_index
+from indexer.ann.qdrant_server import QdrantServer
 from indexer.ann.size_estimate import width
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
-from indexer.config import IndexConfig
-from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index, payload_table
+from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index
+from tests.indexer.ann.fake_qdrant import FakeQdrant
+from tests.indexer.ann.server_indexes import (
+    PATIENCE,
+    named_server,
+    needs_named_server,
+    played_server,
+    server_index,
+)
 from tests.indexer.stored_items import clustered_vectors, random_vectors
 
 # What Qdrant's client says when it plays the server itself.
@@ -68,18 +73,21 @@ def edge_of(kind: str) -> Callable[..., VectorIndex]:
 
 
 def server_in_local_mode(vectors: Vectors) -> VectorIndex:
-    generation = Generation("http://memory", "words__text__1", "words__text", grpc=False)
-    server = QdrantServer(generation, Patience(20, 20.0), QdrantClient(":memory:"))
-    with tempfile.TemporaryDirectory() as folder:
-        return build_server_index(
-            vectors.astype(np.float16),
-            "words",
-            IndexConfig(engine="qdrant"),
-            payload_table(len(vectors)),
-            Path(folder),
-            server,
-            num_parallel=1,
-        ).index
+    return server_index(played_server(), vectors)
+
+
+def fake_server(vectors: Vectors) -> VectorIndex:
+    fake = FakeQdrant()
+    generation = Generation(fake.url, "words__text__1", "words__text", grpc=False)
+    index = server_index(QdrantServer(generation, PATIENCE), vectors)
+    weakref.finalize(index, fake.stop)
+    return index
+
+
+def real_server(vectors: Vectors) -> VectorIndex:
+    index = server_index(named_server(), vectors, graph=True)
+    index._settings = SearchSettings(ef_search=NUM_ROWS, k_factor=2)
+    return index
 
 
 # At full effort the approximate kinds have to find everything as well.
@@ -100,7 +108,9 @@ ENGINES = {
     "half precision in lists, refined": faiss_of("IVF8,SQfp16,RFlat", EVERYTHING),
     "qdrant edge, full scan": edge_of("full"),
     "qdrant edge, graph": edge_of("graph"),
-    "qdrant server": server_in_local_mode,
+    "qdrant server, played by its client": server_in_local_mode,
+    "qdrant server, a fake over HTTP": fake_server,
+    "qdrant server": real_server,
     "eight bits, refined": faiss_of("SQ8,RFlat", EVERYTHING),
     "graph of eight bits, refined": faiss_of(
         "HNSW16_SQ8,RFlat", SearchSettings(k_factor=70, ef_search=NUM_ROWS)
@@ -114,7 +124,16 @@ def vectors() -> Vectors:
     return random_vectors(NUM_ROWS, DIM).astype(np.float16).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+ENGINE_NAMES = [
+    pytest.param(
+        name,
+        marks=needs_named_server if name == "qdrant server" else (),
+    )
+    for name in ENGINES
+]
+
+
+@pytest.fixture(scope="module", params=ENGINE_NAMES)
 def index(request: pytest.FixtureRequest, vectors: Vectors) -> VectorIndex:
     return ENGINES[request.param](vectors)
 
@@ -223,7 +242,7 @@ def test_an_index_of_one_row_finds_it(factory: str) -> None:
     assert index.search(queries, 2, among=Selection(np.array([False]))).rows.max() == -1
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_every_engine_equals_exact_search_at_full_effort(engine: str, vectors: Vectors) -> None:
     index = ENGINES[engine](vectors)
     if isinstance(index, FaissIndex):
@@ -233,7 +252,7 @@ def test_every_engine_equals_exact_search_at_full_effort(engine: str, vectors: V
     assert_true_top_k(index, vectors, queries, 10, np.arange(NUM_ROWS) % 2 == 0)
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_every_engine_finds_all_of_many_equal_vectors(engine: str) -> None:
     twelve_times = np.tile(random_vectors(60, DIM).astype(np.float16).astype(np.float32), (12, 1))
     index = ENGINES[engine](twelve_times)

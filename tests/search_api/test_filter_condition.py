@@ -1,4 +1,4 @@
-"""The Qdrant compiler against the Arrow compiler, through the embedded engine itself."""
+"""The Qdrant compiler against the Arrow compiler, through engines that filter by themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ from search_api.filter_condition import payload_condition, pushable_part
 from search_api.filter_mask import filter_mask
 from search_api.filters import And, Filter, filter_fields, parse_filter
 from tests.indexer.ann.edge_indexes import edge_index
+from tests.indexer.ann.server_indexes import (
+    named_server,
+    needs_named_server,
+    played_server,
+    server_index,
+)
 from tests.indexer.stored_items import random_vectors
+
+# What Qdrant's client says when it plays the server itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes")
 
 ATTRIBUTES: Mapping[str, Any] = {
     "tags": "keyword",
@@ -84,16 +93,23 @@ def items() -> pa.Table:
     )
 
 
-@pytest.fixture(scope="module")
-def edge() -> QdrantIndex:
+@pytest.fixture(
+    scope="module",
+    params=["edge", "played by its client", pytest.param("server", marks=needs_named_server)],
+)
+def engine(request: pytest.FixtureRequest) -> QdrantIndex:
     payload = PayloadTable(items(), np.arange(NUM_ITEMS), payload_columns(ATTRIBUTES))
-    return edge_index(random_vectors(NUM_ITEMS, 4), graph=True, payload=payload)
+    vectors = random_vectors(NUM_ITEMS, 4)
+    if request.param == "edge":
+        return edge_index(vectors, graph=True, payload=payload)
+    server = named_server() if request.param == "server" else played_server()
+    return server_index(server, vectors, graph=True, payload=payload)
 
 
-def kept_by(edge: QdrantIndex, condition: PayloadCondition) -> set[int]:
+def kept_by(engine: QdrantIndex, condition: PayloadCondition) -> set[int]:
     """Return the rows that the engine itself finds under a condition."""
-    assert edge._points is not None
-    found = edge._points.search(
+    assert engine._points is not None
+    found = engine._points.search(
         random_vectors(1, 4), NUM_ITEMS, exact=True, settings=SearchSettings(), condition=condition
     )
     return set(found[found >= 0].tolist())
@@ -148,14 +164,14 @@ filters = st.recursive(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_condition_keeps_exactly_the_rows_that_the_mask_keeps(
-    edge: QdrantIndex, data: dict[str, Any]
+    engine: QdrantIndex, data: dict[str, Any]
 ) -> None:
     wanted = parse_filter(data, FIELDS)
     part = pushable_part(wanted)
     if part is None:
         return
     expected = filter_mask(part, items())
-    assert kept_by(edge, payload_condition(part)) == set(np.flatnonzero(expected).tolist())
+    assert kept_by(engine, payload_condition(part)) == set(np.flatnonzero(expected).tolist())
     assert expected[filter_mask(wanted, items())].all(), "a part keeps all that the whole keeps"
 
 

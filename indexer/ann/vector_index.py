@@ -91,9 +91,7 @@ class Selection:
         self.condition = condition
         """What all selected rows satisfy, and perhaps some others: the mask decides."""
 
-        self.num_meeting = num_meeting
-        """How many rows satisfy the condition; about as many as are selected where it is ``None``.
-        """
+        self._num_meeting = num_meeting
 
     @cached_property
     def rows(self) -> Rows:
@@ -104,6 +102,11 @@ class Selection:
     def num_selected(self) -> int:
         """How many rows may be returned."""
         return int(np.count_nonzero(self.mask))
+
+    @property
+    def num_meeting(self) -> int:
+        """How many rows satisfy the condition, as far as that is known: at least those selected."""
+        return self.num_selected if self._num_meeting is None else self._num_meeting
 
     @cached_property
     def bitmap(self) -> NDArray[np.uint8]:

@@ -75,6 +75,21 @@ def test_a_condition_on_a_column_of_another_type_is_left_to_the_mask() -> None:
     vectors = clustered_vectors(NUM_ROWS, DIM)
     index = edge_index(vectors, graph=True)
     nothing = PayloadCondition({"must": [{"is_empty": {"key": "item_id"}}]}, {"item_id": "int"})
-    mask = np.ones(NUM_ROWS, dtype=np.bool_)
-    mask[0] = False
+    mask = np.arange(NUM_ROWS) % 3 == 0
     assert index._usable(Selection(mask, nothing)) is None
+
+
+def test_a_condition_that_keeps_most_rows_is_left_to_the_mask() -> None:
+    vectors = clustered_vectors(NUM_ROWS, DIM)
+    numbers = list(range(NUM_ROWS))
+    payload = payload_table(NUM_ROWS, {"n": "int"}, {"attributes.n": numbers})
+    index = edge_index(vectors, graph=True, payload=payload)
+    for share in (0.4, 0.6):
+        last = int(share * NUM_ROWS)
+        wanted = {"must": [{"key": "attributes.n", "range": {"lt": last}}]}
+        condition = PayloadCondition(wanted, {"attributes.n": "int"})
+        mask = np.arange(NUM_ROWS) < last
+        found = index._usable(Selection(mask, condition))
+        assert found == (condition if share < 0.5 else None)
+        few = mask & (np.arange(NUM_ROWS) % 7 == 0)
+        assert index._usable(Selection(few, condition, num_meeting=last)) == found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -23,10 +23,11 @@ from search_api.filter_condition import payload_condition, pushable_part
 from search_api.filter_mask import filter_mask
 from search_api.filters import And, Filter, filter_fields, parse_filter
 from tests.indexer.ann.edge_indexes import edge_index
+from tests.indexer.ann.fake_qdrant_grpc import FakeGrpc
 from tests.indexer.ann.server_indexes import (
+    PATIENCE,
     named_server,
     needs_named_server,
-    played_server,
     server_index,
 )
 from tests.indexer.stored_items import random_vectors
@@ -95,15 +96,19 @@ def items() -> pa.Table:
 
 @pytest.fixture(
     scope="module",
-    params=["edge", "played by its client", pytest.param("server", marks=needs_named_server)],
+    params=["edge", "fake over gRPC", pytest.param("server", marks=needs_named_server)],
 )
-def engine(request: pytest.FixtureRequest) -> QdrantIndex:
+def engine(request: pytest.FixtureRequest) -> Iterator[QdrantIndex]:
     payload = PayloadTable(items(), np.arange(NUM_ITEMS), payload_columns(ATTRIBUTES))
     vectors = random_vectors(NUM_ITEMS, 4)
     if request.param == "edge":
-        return edge_index(vectors, graph=True, payload=payload)
-    server = named_server() if request.param == "server" else played_server()
-    return server_index(server, vectors, graph=True, payload=payload)
+        yield edge_index(vectors, graph=True, payload=payload)
+    elif request.param == "server":
+        yield server_index(named_server(), vectors, graph=True, payload=payload)
+    else:
+        fake = FakeGrpc()
+        yield server_index(fake.asked(PATIENCE), vectors, graph=True, payload=payload)
+        fake.stop()
 
 
 def kept_by(engine: QdrantIndex, condition: PayloadCondition) -> set[int]:
@@ -161,7 +166,7 @@ filters = st.recursive(
 
 @given(filters)
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_condition_keeps_exactly_the_rows_that_the_mask_keeps(
     engine: QdrantIndex, data: dict[str, Any]

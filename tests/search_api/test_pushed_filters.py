@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from encoders.media.sandbox import DecodeSandbox
@@ -15,7 +16,7 @@ from indexer.config import parse_collection
 from indexer.live_view import LiveCollection
 from indexer.reindex import reindex
 from search_api.query_vectors import LocalQueryEncoder
-from search_api.schemas import SearchRequest
+from search_api.schemas import SearchOptions, SearchRequest
 from search_api.searcher import Searcher
 from tests.indexer.ann.fake_qdrant import FakeQdrant
 from tests.indexer.qdrant_collection import be_hasty, on_server
@@ -40,13 +41,17 @@ class Asked:
         self.fake.requests.clear()
         request = msgspec.convert({**body, **options}, SearchRequest)
         answer = asyncio.run(self.searcher.search(request))
-        sent = [
+        return [hit.item_id for hit in answer.hits], self.sent
+
+    @property
+    def sent(self) -> list[Any]:
+        """The conditions that the server was sent."""
+        return [
             search.get("filter")
             for _, path, asked in self.fake.requests
             if path.endswith("/query/batch")
             for search in asked["searches"]
         ]
-        return [hit.item_id for hit in answer.hits], sent
 
 
 @pytest.fixture
@@ -106,3 +111,13 @@ def test_the_mask_decides_about_media_deletions_and_what_is_new(
     assert set(found) == {*ENGLISH, "late"} - {"more-1", "more-3", "story-2"}
     assert all(each == {"must": [EN_CLAUSE]} for each in sent)
     assert asked(EN, modalities=["image"], channels=["titles"])[1] == []
+
+
+def test_so_is_one_for_many_vectors(asked: Asked) -> None:
+    options = msgspec.convert({"filter": EN, "limit": 3}, SearchOptions)
+    vectors = asked.live.view().vectors("passages", np.arange(2))
+    asked.fake.requests.clear()
+    answer = asyncio.run(asked.searcher.search_vectors(vectors.tobytes(), "passages", options))
+    assert {item_id for each in answer.item_ids for item_id in each} <= ENGLISH
+    assert len(asked.sent) >= 2
+    assert all(each == {"must": [EN_CLAUSE]} for each in asked.sent)

@@ -20,9 +20,9 @@ import numpy as np
 
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Medium
-from indexer.config import CollectionConfig
+from indexer.config import CollectionConfig, IndexConfig
 from indexer.corpus_probe import Probe, ProbedFile
-from indexer.index_sizes import auto_kind, index_bytes
+from indexer.index_sizes import bytes_on_server, configured_kind, index_bytes
 from indexer.sample_ingest import GroupCost, SampleCost
 
 T_80_PERCENT = (0.0, 3.08, 1.89, 1.64, 1.53, 1.48, 1.44, 1.41)
@@ -80,9 +80,17 @@ class ChannelPlan:
     dim: int
     segments: int
     kind: str
-    """Of `index_bytes`, as ``auto`` chooses."""
+    """Of `index_bytes`, as the collection says or ``auto`` chooses."""
 
     index_bytes: Mapping[str, int]
+
+    server_bytes: int
+    """What of it lies on a Qdrant server."""
+
+    @property
+    def disk_bytes(self) -> int:
+        """What of it lies on the disk."""
+        return self.index_bytes[self.kind] - self.server_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,9 @@ class CostPlan:
     peak_memory_bytes: int
     catalog_bytes: int
     snapshot_bytes: int
+
+    server_bytes: int
+    """Of one snapshot on Qdrant servers."""
 
     @property
     def stages(self) -> dict[str, float]:
@@ -149,7 +160,7 @@ def plan_costs(
     for medium in media.values():
         segments.update(medium.segments)
     channels = {
-        name: _channel_plan(identity.dim, round(segments[name]))
+        name: _channel_plan(config.channels[name].index, identity.dim, round(segments[name]))
         for name, identity in identities.items()
     }
     groups = [group for several in cost.groups.values() for group in several]
@@ -167,7 +178,7 @@ def plan_costs(
     cpu = _sum([medium.cpu_seconds for medium in media.values()], once)
     wall = sum(medium.wall_seconds for medium in media.values()) + once
     growth = _growth(channels, sampled)
-    largest = max((channel.index_bytes[channel.kind] for channel in channels.values()), default=0)
+    largest = max((channel.disk_bytes for channel in channels.values()), default=0)
     return CostPlan(
         media=media,
         channels=channels,
@@ -181,8 +192,9 @@ def plan_costs(
         ),
         snapshot_bytes=round(
             cost.snapshot_table_bytes * growth
-            + sum(channel.index_bytes[channel.kind] for channel in channels.values())
+            + sum(channel.disk_bytes for channel in channels.values())
         ),
+        server_bytes=sum(channel.server_bytes for channel in channels.values()),
     )
 
 
@@ -243,8 +255,11 @@ def _relative_error(
     return LEAST_ERROR + T_80_PERCENT[freedom] * standard_error
 
 
-def _channel_plan(dim: int, segments: int) -> ChannelPlan:
-    return ChannelPlan(dim, segments, auto_kind(segments), index_bytes(segments, dim))
+def _channel_plan(config: IndexConfig, dim: int, segments: int) -> ChannelPlan:
+    sizes = index_bytes(segments, dim)
+    return ChannelPlan(
+        dim, segments, configured_kind(config, segments), sizes, bytes_on_server(config, sizes)
+    )
 
 
 def _sum(estimates: Sequence[Estimate], certain: float) -> Estimate:

@@ -151,6 +151,7 @@ def _as_json(collection: str, found: Probe, cost: SampleCost, plan: CostPlan) ->
         "hours": _rounded(plan.wall_seconds.scaled(1 / 3600), digits=5),
         "peak_memory_bytes": plan.peak_memory_bytes,
         "disk_bytes": {"catalog": plan.catalog_bytes, "snapshot": plan.snapshot_bytes},
+        "server_bytes": plan.server_bytes,
         "index_bytes": plan.index_bytes,
         "media": {
             medium: {
@@ -225,6 +226,11 @@ def _print(found: Probe, cost: SampleCost, plan: CostPlan) -> None:
         f"disk            catalog {_megabytes(plan.catalog_bytes)}, index "
         f"{_megabytes(plan.snapshot_bytes)}; three indexes are kept, and one more while it is built"
     )
+    if plan.server_bytes:
+        click.echo(
+            f"Qdrant servers  {_megabytes(plan.server_bytes)} an index, as many of them; the time "
+            "for sending them is not in this plan"
+        )
 
 
 def _reasons(failures: Sequence[FailedFile]) -> str:

@@ -8,7 +8,16 @@ import pytest
 from indexer.ann.building import build_index
 from indexer.ann.choosing import candidates
 from indexer.config import IndexConfig
-from indexer.index_sizes import LISTS, auto_kind, index_bytes
+from indexer.index_sizes import (
+    COPY,
+    LISTS,
+    QDRANT,
+    auto_kind,
+    bytes_on_server,
+    configured_kind,
+    index_bytes,
+)
+from tests.indexer.ann.edge_indexes import edge_index
 from tests.indexer.stored_items import clustered_vectors
 
 ROWS, DIM = 4000, 60
@@ -41,3 +50,19 @@ def test_auto_is_the_kind_that_it_builds() -> None:
 
 def test_nothing_takes_no_room_for_vectors() -> None:
     assert index_bytes(0, 384)["flat"] == 0
+
+
+def test_an_index_in_the_embedded_engine_is_as_large_as_was_worked_out() -> None:
+    index = edge_index(clustered_vectors(ROWS, DIM), graph=True)
+    size = sum(path.stat().st_size for path in index.folder.rglob("*") if path.is_file())
+    # Its fixed files count for much among so few rows.
+    assert index_bytes(ROWS, DIM)[QDRANT] == pytest.approx(size, rel=0.15)
+
+
+def test_what_is_on_a_server_is_not_on_the_disk() -> None:
+    server = IndexConfig(engine="qdrant", url="http://qdrant:6333")
+    sizes = index_bytes(ROWS, DIM)
+    assert configured_kind(server, ROWS) == QDRANT
+    assert sizes[QDRANT] - bytes_on_server(server, sizes) == sizes[COPY]
+    assert bytes_on_server(IndexConfig(engine="qdrant"), sizes) == 0
+    assert configured_kind(IndexConfig(engine="exact"), ROWS) == COPY

@@ -67,8 +67,8 @@ class QdrantServer:
         )
         self._errors = (ApiException, QdrantException)
 
-    def check_version(self) -> None:
-        """Refuse a server that is too old.
+    def check_version(self) -> str:
+        """Return the server's version, or refuse one that is too old.
 
         Raises:
             QdrantServerFailed: it is, or cannot be asked.
@@ -78,6 +78,7 @@ class QdrantServer:
         if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
             oldest = ".".join(map(str, OLDEST_VERSION))
             raise self.wrong(f"expected version {oldest} or newer, got {version!r}; update it")
+        return str(version)
 
     def check_there(self) -> None:
         """Ask once, without another try, whether the generation is there.

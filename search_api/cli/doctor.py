@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from encoders.errors import KindredError
 from search_api.cli import output
 from search_api.cli.workspace import collection_option, json_option, num_cpus
+
+if TYPE_CHECKING:
+    from indexer.ann.qdrant_generation import Generation
 
 MIN_FREE_BYTES = 2_000_000_000
 
@@ -57,6 +60,7 @@ def _checks(collection: str) -> Iterator[Check]:
     yield _checked("decoders", _decoders)
     yield from _models()
     yield _checked("collection", lambda: _collection(collection))
+    yield from _qdrant_servers(collection)
     yield _checked("data folder", _data_folder)
     yield _free_space()
     yield _checked("catalog", lambda: _catalog(collection))
@@ -119,6 +123,32 @@ def _collection(collection: str) -> str:
 
     config = load_collection(collection)
     return f"{config.name} from {collection_path(collection)}: {', '.join(config.channels)}"
+
+
+def _qdrant_servers(collection: str) -> Iterator[Check]:
+    """Ask each server that the collection names once."""
+    from indexer.ann.qdrant_generation import generation_of
+    from indexer.ann.qdrant_server import QdrantServer
+    from indexer.ann.qdrant_server_build import CHANGE_PATIENCE
+    from indexer.config import load_collection
+
+    try:
+        config = load_collection(collection)
+    except KindredError:
+        return
+    servers = {
+        (each.index.url, each.index.api_key_variable, each.index.grpc): (name, each.index)
+        for name, each in config.channels.items()
+        if each.index.url is not None
+    }
+    for channel, index in servers.values():
+        generation = generation_of(index, config.name, channel, "doctor")
+
+        def asked(generation: Generation = generation) -> str:
+            server = QdrantServer(generation, CHANGE_PATIENCE)
+            return f"version {server.check_version()} at {generation.url}"
+
+        yield _checked("qdrant", asked)
 
 
 def _data_folder() -> str:

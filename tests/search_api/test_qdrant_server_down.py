@@ -146,3 +146,17 @@ def test_the_nightly_job_fails_and_leaves_the_live_index(
     assert read_pointer(served.data_dir, COLLECTION) == before
     served.fake.fault = up
     assert run(["reindex", "--json"]) == 0
+
+
+def test_the_doctor_asks_the_server(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    def said() -> tuple[str, str]:
+        run(["doctor", "--json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        (check,) = [check for check in checks if check["name"] == "qdrant"]
+        return check["state"], check["detail"]
+
+    assert said() == ("ok", f"version 1.15.0 at {served.fake.url}")
+    served.fake.fault = down
+    state, detail = said()
+    assert state == "failed"
+    assert served.fake.url in detail

@@ -6,6 +6,7 @@ import resource
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from encoders.encoder import EncoderIdentity
@@ -43,6 +44,7 @@ def reindex(
     *,
     if_changed: bool = False,
     force: bool = False,
+    erasing: str | None = None,
     lease: Lease | None = None,
 ) -> ReindexReport:
     """Build a snapshot of everything in the catalog and publish it if the gate agrees.
@@ -56,6 +58,8 @@ def reindex(
         identities: the encoder of each channel.
         if_changed: do nothing when the live snapshot holds every change and the same channels.
         force: publish although the gate says no.
+        erasing: what must be erased, and so cannot wait: publish although the gate says no, unless
+            the index itself is worse than it may be; the gate's report keeps this word.
         lease: what came with the writer lock; ``None`` takes the next one now.
 
     Raises:
@@ -71,7 +75,9 @@ def reindex(
     if report.because or not if_changed:
         report.because = report.because or ["it was asked for"]
         lease = lease or take_lease(data_dir, config.name, "reindex")
-        _build_and_publish(catalog, data_dir, config, identities, report, lease, force=force)
+        _build_and_publish(
+            catalog, data_dir, config, identities, report, lease, force=force, erasing=erasing
+        )
     counts = catalog.counts(config.name)
     report.num_items, report.num_failed = counts.items, counts.failed
     if report.manifest is not None:
@@ -89,13 +95,18 @@ def _build_and_publish(
     lease: Lease,
     *,
     force: bool,
+    erasing: str | None,
 ) -> None:
     def accept(folder: Path, manifest: Manifest) -> None:
         with report.timed("smoke_search"):
             smoke_search(folder)
         with report.timed("gate"):
             report.gate = _gate(catalog, data_dir, config, identities, Snapshot(folder, manifest))
-        if not report.gate.passed and not force:
+        if report.gate.passed or force:
+            return
+        if erasing is not None and not report.gate.of_index:
+            report.gate = msgspec.structs.replace(report.gate, overruled_for=erasing)
+        else:
             raise GateRefused(
                 f"snapshot {manifest.snapshot_id} was not published: "
                 + "; ".join(report.gate.reasons),

@@ -62,10 +62,9 @@ def takedown(
 def _taken_down(
     work: Workspace, item_ids: tuple[str, ...], purge: bool, reason: str | None, same_content: bool
 ) -> Receipt:
-    from encoders.errors import KindredError
     from indexer.pipeline import channel_identities
-    from indexer.takedown import PurgeRefused, take_down
     from indexer.takedown import purge as run_purge
+    from indexer.takedown import take_down
 
     done = take_down(
         work.catalog,
@@ -78,12 +77,13 @@ def _taken_down(
     )
     if not purge:
         return done
-    takedown_id = done.takedown.takedown_id
-    try:
-        identities = channel_identities(work.config, work.loader)
-    except KindredError as error:
-        raise PurgeRefused.because(takedown_id, error) from error
-    return run_purge(work.catalog, work.data_dir, work.config, identities, takedown_id)
+    return run_purge(
+        work.catalog,
+        work.data_dir,
+        work.config,
+        lambda config: channel_identities(config, work.loader),
+        done.takedown.takedown_id,
+    )
 
 
 def _lifted(work: Workspace, takedown_id: str) -> Receipt:

@@ -22,6 +22,7 @@ from encoders.media.sandbox import DecodeSandbox
 from indexer.attributes import typed_attributes
 from indexer.blob_store import BlobStore
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.locations import UPLOADED
 from indexer.catalog.records import (
     Change,
     ChannelVectors,
@@ -40,9 +41,6 @@ from indexer.outcomes import IngestSummary
 from indexer.plan import PlannedItem, Planner
 from indexer.runners.local import EncodeFailed, LocalRunner, ModelOpener
 from indexer.walk import FoundFile
-
-SOURCE = "api"
-"""What items written one by one name as the folder they were found through."""
 
 VECTORS_FORMAT = "vectors"
 """Format of items that have no original."""
@@ -164,7 +162,7 @@ class ItemWriter:
     def _encode(self, planned: Mapping[str, _Planned], models: ModelOpener) -> dict[str, Prepared]:
         """Decode and encode what is planned, as one run that shares batches."""
         files = [
-            FoundFile(Path(plan.item.item.location), SOURCE, item_id)
+            FoundFile(Path(plan.item.item.location), UPLOADED, item_id)
             for item_id, plan in planned.items()
         ]
         made = _Made()
@@ -191,7 +189,7 @@ class ItemWriter:
                 item_id=operation.item_id,
                 medium=operation.medium,
                 format=operation.format,
-                source=SOURCE,
+                source=UPLOADED,
                 relative_path=operation.name,
                 location=str(path),
                 content_sha256=operation.sha256,
@@ -211,7 +209,7 @@ class ItemWriter:
             item_id=operation.item_id,
             medium=operation.medium,
             format=VECTORS_FORMAT,
-            source=SOURCE,
+            source=UPLOADED,
             relative_path=operation.item_id,
             location="",
             content_sha256=sha256,

@@ -78,6 +78,7 @@ def _copy(source: Path, manifest: BackupManifest, data_dir: DataDir) -> None:
         place = arriving if root / name == catalog else root / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, place)
+        shutil.copystat(source / name, place)
         sync_file(place)
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
         sync_folder(folder)

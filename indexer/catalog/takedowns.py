@@ -225,7 +225,8 @@ def _remove(connection: Connection, collection: str, rows: Sequence[Any]) -> Non
         connection.execute(
             delete(outcomes).where(
                 outcomes.c.collection == collection,
-                outcomes.c.location.in_([row.location for row in some]),
+                outcomes.c.location.in_([row.location for row in some])
+                | outcomes.c.item_id.in_([row.item_id for row in some]),
             )
         )
 

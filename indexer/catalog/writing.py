@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from indexer.catalog.database import CatalogError
+from indexer.catalog.locations import stored_location
 from indexer.catalog.records import ItemRecord, Outcome
 from indexer.catalog.schema import (
     collections,
@@ -127,7 +128,7 @@ def _item_row(collection: str, record: ItemRecord, change_seq: int, now: str) ->
         "format": record.format,
         "source": record.source,
         "relative_path": record.relative_path,
-        "location": record.location,
+        "location": stored_location(record),
         "content_sha256": record.content_sha256,
         "size_bytes": record.size_bytes,
         "mtime_ns": record.mtime_ns,

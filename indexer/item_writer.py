@@ -35,7 +35,7 @@ from indexer.catalog.records import (
 from indexer.config import CollectionConfig
 from indexer.decode_ahead import DecodeAhead
 from indexer.given_vectors import channel_vectors
-from indexer.item_operations import DeleteItem, Operation, PutBlob, PutVectors
+from indexer.item_operations import DeleteItem, Operation, PutBlob, PutUrl, PutVectors
 from indexer.known_files import KnownFiles
 from indexer.outcomes import IngestSummary
 from indexer.plan import PlannedItem, Planner
@@ -86,9 +86,9 @@ class ItemWriter:
         blobs: BlobStore,
         sandbox: DecodeSandbox,
     ) -> None:
+        self.identities = identities
         self._takedowns = catalog.takedowns
         self._config = config
-        self._identities = identities
         self._blobs = blobs
         self._sandbox = sandbox
         self._planner = Planner(catalog, config, identities, recognizer_ids, KnownFiles())
@@ -107,6 +107,16 @@ class ItemWriter:
         check_item_id(operation.item_id)
         if not isinstance(operation, DeleteItem):
             self._plan(operation)
+
+    def check_attributes(self, operation: PutUrl | PutBlob | PutVectors) -> dict[str, object]:
+        """Return the attributes of an operation as the collection types them.
+
+        Raises:
+            AttributesError: one does not fit the schema.
+        """
+        return typed_attributes(
+            operation.attributes, self._config.attributes, origin=f"item {operation.item_id!r}"
+        )
 
     def prepare(self, operations: Sequence[Operation], models: ModelOpener) -> list[Prepared]:
         """Return the change that each operation asks for, or why there is none.
@@ -180,9 +190,7 @@ class ItemWriter:
         return prepared
 
     def _plan(self, operation: PutBlob | PutVectors) -> _Planned:
-        attributes = typed_attributes(
-            operation.attributes, self._config.attributes, origin=f"item {operation.item_id!r}"
-        )
+        attributes = self.check_attributes(operation)
         if isinstance(operation, PutBlob):
             path = self._blobs.path(operation.sha256)
             item = ItemRecord(
@@ -201,7 +209,7 @@ class ItemWriter:
             return _Planned(self._planner.plan_item(item), name=operation.name)
         sha256 = hashlib.sha256(msgspec.json.encode(operation.channels)).hexdigest()
         given = tuple(
-            channel_vectors(self._config, self._identities, operation, name, sha256)
+            channel_vectors(self._config, self.identities, operation, name, sha256)
             for name in operation.channels
         )
         stops = [each.stop_seconds or 0.0 for one in given for each in one.segments]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import finished_snapshots, live_snapshot_path, publish
 from indexer.reindex_report import ReindexReport
+from indexer.served_collection import is_made_by
 from indexer.smoke_search import smoke_search
 from indexer.snapshot import Snapshot, build_snapshot
 
@@ -129,7 +131,16 @@ def _build_and_publish(
     report.stages["build"] -= report.stages["smoke_search"] + report.stages["gate"]
     with report.timed("publish"):
         encoders_before = _encoders_of_snapshots(data_dir, config.name)
-        publish(snapshot, data_dir, report=report.gate, lease=lease, discard_unpublished=True)
+        changes_model = report.manifest is not None and not is_made_by(report.manifest, identities)
+        publish(
+            snapshot,
+            data_dir,
+            report=report.gate,
+            lease=lease,
+            discard_unpublished=True,
+            # No write that was prepared with the model of before is being stored at that moment.
+            while_swapping=catalog.writes_held if changes_model else nullcontext,
+        )
         report.manifest, report.built = snapshot.manifest, True
         expired = encoders_before - _encoders_of_snapshots(data_dir, config.name)
         expired -= {identity.encoder_id for identity in identities.values()}

@@ -161,6 +161,23 @@ class Catalog:
         with write_transaction(self._engine) as connection:
             return encodings.forget_encoders(connection, collection, encoder_ids)
 
+    def touch(self, collection: str, item_ids: Iterable[str]) -> None:
+        """Let whoever follows the collection read items again whose vectors were added to."""
+        with write_transaction(self._engine) as connection:
+            keys = list(writing.live_item_keys(connection, collection, list(item_ids)).values())
+            if keys:
+                writing.touch(connection, keys, writing.next_change_seq(connection, collection))
+
+    @contextmanager
+    def writes_held(self) -> Iterator[None]:
+        """Keep everybody from writing for a moment; whoever waits goes on afterwards.
+
+        Raises:
+            CatalogBusy: somebody else has been writing for too long.
+        """
+        with write_transaction(self._engine):
+            yield
+
     @property
     def takedowns(self) -> TakedownStore:
         """What was taken down and may not come back."""

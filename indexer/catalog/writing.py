@@ -205,6 +205,14 @@ def live_item_keys(
     return found
 
 
+def touch(connection: Connection, item_keys: Sequence[int], change_seq: int) -> None:
+    """Give items the number of a new change; they stay as they are."""
+    for some in in_chunks(item_keys):
+        connection.execute(
+            update(items).where(items.c.item_key.in_(some)).values(change_seq=change_seq)
+        )
+
+
 def mark_deleted(connection: Connection, item_keys: Sequence[int], change_seq: int) -> None:
     """Leave a mark of each item that says it was deleted; its vectors and words go at once."""
     now = utc_now()

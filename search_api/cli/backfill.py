@@ -38,7 +38,7 @@ def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_jso
     whose originals are gone are listed before; with any of those, nothing is switched unasked.
     """
     from indexer.backfill import backfill as run_backfill
-    from indexer.backfill import plan_backfill, require_originals
+    from indexer.backfill import catch_up, plan_backfill, require_originals
     from indexer.lock import writer_lock
     from indexer.pipeline import IngestOptions
 
@@ -52,12 +52,13 @@ def backfill(collection: str, check: bool, no_publish: bool, force: bool, as_jso
             options = IngestOptions(num_decode_workers=decode_workers())
             with output.ingest_progress(quiet=as_json) as on_progress:
                 report = run_backfill(work.catalog, work.config, work.loader, options, on_progress)
-            published = None
+            published, num_late = None, 0
             if not no_publish:
                 if not force:
                     require_originals(report.plan)
                 published = publish_changes(work, lease, if_changed=True, force=force)
-    _print_report(report, published, as_json)
+                num_late = catch_up(work.catalog, work.config, work.loader, options)
+    _print_report(report, published, num_late, as_json)
     return 0
 
 
@@ -72,11 +73,12 @@ def _print_plan(plan: BackfillPlan, as_json: bool) -> None:
     _print_gone(plan)
 
 
-def _print_report(report: BackfillReport, published: ReindexReport | None, as_json: bool) -> None:
+def _print_report(
+    report: BackfillReport, published: ReindexReport | None, num_late: int, as_json: bool
+) -> None:
     if as_json:
-        output.print_json(
-            {**report.as_json(), "published": published.as_json() if published else None}
-        )
+        shown = published.as_json() if published else None
+        output.print_json({**report.as_json(), "published": shown, "late": num_late})
         return
     counts = report.ingested.counts
     click.echo(
@@ -89,6 +91,8 @@ def _print_report(report: BackfillReport, published: ReindexReport | None, as_js
     _print_gone(report.plan)
     if published:
         click.echo(published.sentence())
+    if num_late:
+        click.echo(f"{num_late} items that were written meanwhile were encoded, too")
 
 
 def _print_coverage(plan: BackfillPlan) -> None:

@@ -16,6 +16,7 @@ from indexer.blob_sweep import sweep_blobs
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
+from indexer.encoder_leftovers import encoders_of_snapshots
 from indexer.erasure import settle_takedowns
 from indexer.errors import Refused
 from indexer.free_space import expected_bytes, require_free_space
@@ -23,7 +24,7 @@ from indexer.gate import GateReport, judge
 from indexer.gate_measurements import measure
 from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
-from indexer.publish import finished_snapshots, live_snapshot_path, publish
+from indexer.publish import live_snapshot_path, publish
 from indexer.reindex_report import ReindexReport
 from indexer.served_collection import is_made_by
 from indexer.smoke_search import smoke_search
@@ -130,7 +131,7 @@ def _build_and_publish(
             raise
     report.stages["build"] -= report.stages["smoke_search"] + report.stages["gate"]
     with report.timed("publish"):
-        encoders_before = _encoders_of_snapshots(data_dir, config.name)
+        encoders_before = encoders_of_snapshots(data_dir, config.name)
         changes_model = report.manifest is not None and not is_made_by(report.manifest, identities)
         publish(
             snapshot,
@@ -142,7 +143,7 @@ def _build_and_publish(
             while_swapping=catalog.writes_held if changes_model else nullcontext,
         )
         report.manifest, report.built = snapshot.manifest, True
-        expired = encoders_before - _encoders_of_snapshots(data_dir, config.name)
+        expired = encoders_before - encoders_of_snapshots(data_dir, config.name)
         expired -= {identity.encoder_id for identity in identities.values()}
         if expired:
             catalog.forget_encoders(config.name, expired)
@@ -166,18 +167,6 @@ def _gate(
     except SnapshotCorrupt:  # what was served cannot be found, so there is nothing to compare with
         live = None
     return judge(snapshot.manifest, config, measure(catalog, config, identities, snapshot, live))
-
-
-def _encoders_of_snapshots(data_dir: DataDir, collection: str) -> set[str]:
-    """Return the encoders whose vectors are in a snapshot that can be served."""
-    found = set()
-    for path in finished_snapshots(data_dir, collection):
-        try:
-            manifest = read_manifest(path)
-        except (SnapshotCorrupt, SnapshotUnreadable):
-            continue  # it cannot be served
-        found |= {entry.encoder_id for entry in manifest.channels.values()}
-    return found
 
 
 def _settled_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> str | None:

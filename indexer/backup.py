@@ -205,6 +205,8 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
             # Deleted since the catalog was copied: as if it had been a moment earlier.
             with suppress(FileNotFoundError):
                 shutil.copyfile(path, place)
+                # An upload whose time changed would count as another file.
+                shutil.copystat(path, place)
 
 
 def _collections(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,7 @@ def publish(
     report: GateReport | None = None,
     lease: Lease | None = None,
     discard_unpublished: bool = False,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
 
@@ -177,6 +179,7 @@ def publish(
         report: what the gate found, to be remembered.
         lease: of the writer that built it; ``None`` where whoever calls keeps writers apart.
         discard_unpublished: remove ``snapshot`` if the pointer could not be moved.
+        while_swapping: what is held while the pointer moves.
 
     Raises:
         WriterLeaseLost: another writer has begun since; the live snapshot stays.
@@ -187,7 +190,8 @@ def publish(
         try:
             if lease is not None:
                 require_newest(data_dir, lease)
-            _swap(snapshot, data_dir, report, lease)
+            with while_swapping():
+                _swap(snapshot, data_dir, report, lease)
         except BaseException:
             # The pointer may have moved before the disk refused to make that durable.
             if discard_unpublished and not _points_to(snapshot, data_dir):
@@ -220,6 +224,7 @@ def roll_back(
     *,
     snapshot_id: str | None = None,
     identities_of: IdentitiesOf | None = None,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Manifest:
     """Serve an older snapshot again; what was written since it was built stays visible.
 
@@ -234,6 +239,7 @@ def roll_back(
             ``None``.
         identities_of: gives the encoders of an older snapshot's own collection: with it one can go
             back over a change of model, as long as the older models are there.
+        while_swapping: what is held while the pointer moves.
 
     Returns:
         The manifest of the snapshot that is live now.
@@ -251,7 +257,8 @@ def roll_back(
             identities = identities if own is None else identities_of(own)
         snapshot = Snapshot.open(path, identities=identities)
         smoke_search(path)
-        _swap(snapshot, data_dir)
+        with while_swapping():
+            _swap(snapshot, data_dir)
     return snapshot.manifest
 
 

@@ -63,7 +63,10 @@ from search_api.errors import (
     WrongMediaType,
 )
 from search_api.filters import FilterError
+from search_api.model_guard import ModelSwitched
 from search_api.schemas import Problem
+from search_api.url_fetch import FetchFailed
+from search_api.web_address import UrlRefused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kindred:problem:"
@@ -82,6 +85,8 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,
     UrlNotTaken: HTTPStatus.FORBIDDEN,
+    UrlRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchFailed: HTTPStatus.BAD_GATEWAY,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     JobNotFound: HTTPStatus.NOT_FOUND,
@@ -110,6 +115,7 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     CatalogBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     LimitsUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     KeysUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelSwitched: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

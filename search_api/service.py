@@ -39,6 +39,7 @@ from search_api.errors import NotReady, UnknownCollection
 from search_api.folding import Folding
 from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
+from search_api.model_guard import ModelGuard
 from search_api.playable import Playables
 from search_api.query_vectors import planned_channels
 from search_api.questions import Questions
@@ -109,6 +110,7 @@ class SearchService:
             # Those of now: a live snapshot that other encoders made brings them along.
             lambda: (self.config, self.encoder),
             self.refresh,
+            ModelGuard(self.settings.data, self.config.name, self.identities_of),
         )
 
     def _new_searcher(self) -> Searcher:

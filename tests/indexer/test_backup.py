@@ -59,7 +59,7 @@ def test_what_was_restored_answers_as_the_original(
 ) -> None:
     made = back_up(data_dir, tmp_path / "backup")
     back = DataDir(tmp_path / "back")
-    assert restore(tmp_path / "backup", back) == made
+    assert restore(tmp_path / "backup", back).manifest == made
     assert found_in(back) == found_in(data_dir)
     assert {item_id for item_id, _ in found_in(back)} == {"a", "b", "late"}
     live = live_snapshot_path(data_dir, COLLECTION)

@@ -188,10 +188,11 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
     """Copy everything that is neither catalog nor snapshot nor of passing use.
 
     What is state is not listed: a kind of state that nobody thought of here is copied too. Names
-    that begin with a dot are files that are being written.
+    that begin with a dot are files that are being written. API keys stay behind: with an older
+    backup those would come back that were revoked since.
     """
     catalog = data_dir.catalog_path.name
-    left_out = {data_dir.all_snapshots, *data_dir.passing}
+    left_out = {data_dir.all_snapshots, data_dir.keys, *data_dir.passing}
     for folder, folders, files in os.walk(data_dir.root, followlinks=True):
         here = Path(folder)
         folders[:] = [name for name in folders if here / name not in left_out and name[0] != "."]

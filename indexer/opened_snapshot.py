@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from encoders.encoder import EncoderIdentity
 from indexer.ann.opening import open_index
+from indexer.ann.qdrant_index import QdrantIndex
 from indexer.ann.vector_index import NO_ROW, Rows, VectorIndex
 from indexer.config import AttributeType
 from indexer.item_table import items_schema
@@ -29,6 +30,9 @@ class OpenedChannel:
     """One channel: row -> vector, item, times, words."""
 
     index: VectorIndex
+
+    filters_itself: bool
+    """Whether the engine can filter on what is stored about items."""
 
     item_rows: NDArray[np.int64]
     """Ascending: segments of one item are adjacent."""
@@ -80,6 +84,16 @@ class OpenedSnapshot:
         """How many items it holds."""
         return int(self.items.num_rows)
 
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        for channel in self.channels.values():
+            if isinstance(channel.index, QdrantIndex):
+                channel.index.check()
+
     def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each item, -1 for those that are not in here."""
         column = self.items.column("item_id")
@@ -101,6 +115,7 @@ def _open_channel(snapshot: Snapshot, name: str, num_threads: int) -> OpenedChan
     segments = mapped_segments(folder)
     return OpenedChannel(
         index=open_index(folder, entry.index, entry.space_id, num_threads=num_threads),
+        filters_itself=bool(entry.index.payload),
         item_rows=segments.column("item_row").to_numpy(),
         start_seconds=segments.column("start_seconds").to_numpy(),
         stop_seconds=segments.column("stop_seconds").to_numpy(),

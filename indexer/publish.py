@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
+from indexer.ann.qdrant_server_build import point_aliases
 from indexer.data_dir import DataDir
 from indexer.durable_files import replace_durably, temporary_prefix
 from indexer.errors import Refused
@@ -41,6 +42,12 @@ class PruneFailed(KindredError):
     """A snapshot is live, but an older one that is not kept any more could not be removed."""
 
     code = "prune_failed"
+
+
+class AliasesBehind(KindredError):
+    """A snapshot is live, but other programs still find an older one on its Qdrant server."""
+
+    code = "aliases_behind"
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -183,6 +190,7 @@ def publish(
 
     Raises:
         WriterLeaseLost: another writer has begun since; the live snapshot stays.
+        AliasesBehind: ``snapshot`` is live, but its Qdrant server could not be told.
         PruneFailed: ``snapshot`` is live, but an older one could not be removed.
     """
     collection = snapshot.manifest.collection
@@ -195,8 +203,11 @@ def publish(
         except BaseException:
             # The pointer may have moved before the disk refused to make that durable.
             if discard_unpublished and not _points_to(snapshot, data_dir):
-                remove_snapshot(snapshot.path)
+                with suppress(KindredError):  # the next build removes what is left
+                    remove_snapshot(snapshot.path)
             raise
+        # First of all: an older generation that an alias still names must not be removed.
+        _point_aliases(snapshot)
         _prune(snapshot, finished_snapshots(data_dir, collection), keep)
 
 
@@ -249,6 +260,7 @@ def roll_back(
         SnapshotCorrupt: its files are damaged; the live one stays, as for the others.
         SpaceMismatch: it was made by encoders that the collection does not use any more.
         SmokeSearchFailed: it cannot be searched.
+        AliasesBehind: it is live, but its Qdrant server could not be told.
     """
     with publish_lock(data_dir, collection):
         path = _earlier_snapshot(data_dir, collection, snapshot_id)
@@ -259,6 +271,7 @@ def roll_back(
         smoke_search(path)
         with while_swapping():
             _swap(snapshot, data_dir)
+        _point_aliases(snapshot)
     return snapshot.manifest
 
 
@@ -300,13 +313,27 @@ def _prune(live: Snapshot, finished: Sequence[Path], keep: int) -> None:
             continue
         try:
             remove_snapshot(path)
-        except OSError as error:
+        except (OSError, KindredError) as error:
+            reason = error.message if isinstance(error, KindredError) else error.strerror or error
             raise PruneFailed(
                 f"snapshot {live.path.name} is live, but the old {path} could not be removed: "
-                f"{error.strerror or error}; the next reindex tries again",
+                f"{reason}; the next reindex tries again",
                 live=live.path.name,
                 path=str(path),
             ) from error
+
+
+def _point_aliases(live: Snapshot) -> None:
+    try:
+        point_aliases(live.path)
+    except KindredError as error:
+        name = live.path.name
+        raise AliasesBehind(
+            f"snapshot {name} is live, but its aliases for other programs do not lead to it yet: "
+            f"{error.message}; then `kindred rollback {name}` sets them",
+            live=name,
+            **error.detail,
+        ) from error
 
 
 def _swap(

@@ -24,6 +24,8 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
+from indexer.ann.edge_host import EdgeFailed
+from indexer.ann.qdrant_errors import QdrantServerFailed
 from indexer.catalog.database import CatalogBusy
 from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
 from indexer.errors import (
@@ -36,7 +38,7 @@ from indexer.errors import (
     VectorSpaceMismatch,
 )
 from indexer.live_view import UnknownChannel
-from indexer.publish import NoSuchSnapshot
+from indexer.publish import AliasesBehind, NoSuchSnapshot
 from indexer.runners.local import EncodeFailed
 from indexer.takedown import PurgeRefused
 from search_api.access.key_file import KeysUnreadable
@@ -119,6 +121,9 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    EdgeFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    QdrantServerFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    AliasesBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelCorrupt: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -256,8 +256,15 @@ class SearchService:
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
         reasons = []
-        if self._view is None:
+        view = self._view
+        if view is None:
             reasons.append(f"collection {self.config.name}: {self.view_problem}")
+        else:
+            try:
+                # Not in the searches' pool, which may be waiting for that very server.
+                await asyncio.to_thread(view.check)
+            except KindredError as error:
+                reasons.append(error.message)
         try:
             await self.encoder.ping()
         except KindredError as error:

@@ -1,4 +1,4 @@
-"""Writing an index into a folder and opening it again, memory-mapped.
+"""Opening an index again, memory-mapped, or where the folder says that it lies on a server.
 
 The files must have been checked against their recorded sha256 before they are opened: FAISS loads a
 damaged index without complaint and ends the process in the middle of a search.
@@ -17,7 +17,10 @@ from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.index_entry import IndexEntry
-from indexer.ann.qdrant_index import QdrantIndex
+from indexer.ann.qdrant_generation import GENERATION_FILE, read_generation
+from indexer.ann.qdrant_index import Points, QdrantIndex
+from indexer.ann.qdrant_points import SEARCH_PATIENCE, ServerPoints
+from indexer.ann.qdrant_server import QdrantServer
 from indexer.ann.vector_index import VectorIndex
 
 FAISS_FILE = "index.faiss"
@@ -47,6 +50,7 @@ def open_index(
         IndexMismatch: a file holds another number of rows or dimensions than ``entry`` says.
         DependencyMissing: it needs FAISS or Qdrant Edge, which is not installed.
         EdgeFailed: Qdrant Edge cannot open its files.
+        QdrantServerFailed: its server does not answer, or holds something else.
     """
     if entry.engine == "exact":
         return ExactIndex(space_id, entry.dim, _vectors(folder / EXACT_FILE, entry))
@@ -74,8 +78,11 @@ def open_index(
 
 def _qdrant_index(folder: Path, entry: IndexEntry, space_id: str) -> QdrantIndex:
     stored = _vectors(folder / VECTORS_FILE, entry)
-    points = None
-    if entry.num_rows:
+    points: Points | None = None
+    if (folder / GENERATION_FILE).exists():
+        server = QdrantServer(read_generation(folder), SEARCH_PATIENCE)
+        points = ServerPoints(server, entry.num_rows)
+    elif entry.num_rows:
         points = EdgePoints(folder / EDGE_FOLDER, entry.dim, entry.num_rows)
     return QdrantIndex(space_id, entry, points, stored)
 

@@ -14,7 +14,7 @@ from indexer.backup_manifest import (
 )
 from indexer.catalog.database import HEAD_REVISION
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import naming, sync_file, sync_folder
 from indexer.manifest import read_manifest
 
 
@@ -77,7 +77,8 @@ def _copy(source: Path, manifest: BackupManifest, data_dir: DataDir) -> None:
     for name in manifest.files:
         place = arriving if root / name == catalog else root / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, place)
+        with naming(place):
+            shutil.copyfile(source / name, place)
         sync_file(place)
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
         sync_folder(folder)

@@ -33,7 +33,7 @@ from indexer.ann.qdrant_build import build_edge_index
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import sync_file, sync_folder, write_file
 from indexer.manifest import (
     FORMAT_VERSION,
     MANIFEST_FILE,
@@ -176,7 +176,7 @@ def build_snapshot(
     final = parent / snapshot_id
     folder.mkdir()
     try:
-        (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
+        write_file(folder / COLLECTION_FILE, msgspec.json.encode(config))
         through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
             one.name: _indexed(one, config, folder, num_threads, progress) for one in staged
@@ -310,6 +310,6 @@ def _payload(staged: StagedChannel, collection: CollectionConfig, folder: Path) 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, after everything else is on the disk."""
     path = folder / MANIFEST_FILE
-    path.write_bytes(encode_manifest(manifest))
+    write_file(path, encode_manifest(manifest))
     sync_file(path)
     sync_folder(folder)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from litestar.datastructures import UploadFile
 
 from encoders.media.rejection import MediaRejected
+from indexer.durable_files import naming
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import UploadTooLarge
 
@@ -79,5 +80,5 @@ def copy_upload(upload: UploadFile, path: Path, *, max_bytes: int) -> None:
             size_bytes=size_bytes,
             max_bytes=max_bytes,
         )
-    with path.open("xb") as target:
+    with naming(path), path.open("xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)

@@ -18,6 +18,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from indexer.durable_files import naming
+
 REST_FILE = "rest.zip"
 
 ONLY_READ = ("matrix.dat", "quantized.data", "graph.bin", "links_compressed.bin")
@@ -33,7 +35,11 @@ def pack_shard(folder: Path) -> None:
         path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ONLY_READ
     ]
     # Level 1: nearly all of it is zeros, or payload that higher levels hardly make smaller.
-    with zipfile.ZipFile(folder / REST_FILE, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    rest = folder / REST_FILE
+    with (
+        naming(rest),
+        zipfile.ZipFile(rest, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for path in small:
             archive.write(path, path.relative_to(folder).as_posix())
     for path in small:

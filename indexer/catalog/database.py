@@ -6,6 +6,7 @@ returned survives a power cut.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,15 +120,21 @@ def named_errors(engine: Engine) -> Iterator[None]:
     """Raise the driver's errors as `CatalogError` that says which database it was."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         where = make_url(str(engine.url)).render_as_string(hide_password=True)
-        cause = str(error.orig)
+        cause = described(error.orig if isinstance(error, DBAPIError) else error)
         if isinstance(error, OperationalError) and "locked" in cause:
             raise CatalogBusy(
                 f"{where}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s",
                 database=where,
             ) from error
         raise CatalogError(f"{where}: {cause}", database=where) from error
+
+
+def described(error: BaseException | None) -> str:
+    """Return what a driver's error says; SQLite's own name tells which kind of I/O failed."""
+    name = getattr(error, "sqlite_errorname", None)
+    return f"{error} ({name})" if name else str(error)
 
 
 def _prepare_sqlite_connection(connection: Any, _record: object) -> None:

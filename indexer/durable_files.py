@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,22 @@ def naming(path: Path) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: naming the file; so too when it is a pipe, which might never end, or a link, or has
+            more than ``max_bytes``.
+    """
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    if status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", str(path))
+    with naming(path):
+        return path.read_bytes()
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -103,13 +121,13 @@ def file_sha256(path: Path) -> str:
 
     The same means: path, inode, size and modification time are what they were when it was read.
     """
-    stat = path.stat()
-    key = (str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    status = path.stat()
+    key = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
     with _digests_lock:
         known = _digests.get(key)
     if known is not None:
         return known
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with _digests_lock:
         _digests[key] = digest

@@ -21,7 +21,7 @@ from indexer.gate import GateReport, judge
 from indexer.gate_measurements import measure
 from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
-from indexer.publish import finished_snapshots, live_snapshot_path, publish
+from indexer.publish import clear_up, finished_snapshots, live_snapshot_path, publish
 from indexer.reindex_report import ReindexReport
 from indexer.smoke_search import smoke_search
 from indexer.snapshot import Snapshot, build_snapshot
@@ -67,6 +67,7 @@ def reindex(
     """
     report = ReindexReport(config.name, [])
     with report.timed("check"):
+        clear_up(data_dir, config.name)
         report.manifest, report.because = _live_and_due(catalog, data_dir, config, identities)
     if report.because or not if_changed:
         report.because = report.because or ["it was asked for"]

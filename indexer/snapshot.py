@@ -33,10 +33,11 @@ from indexer.ann.qdrant_build import build_edge_index
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder, write_file
+from indexer.durable_files import read_file, sync_file, sync_folder, write_file
 from indexer.manifest import (
     FORMAT_VERSION,
     MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
     ChannelEntry,
     Manifest,
     SnapshotCorrupt,
@@ -124,10 +125,11 @@ class Snapshot:
         """
         path = self.path / COLLECTION_FILE
         try:
-            return msgspec.json.decode(path.read_bytes(), type=CollectionConfig)
+            content = read_file(path, MAX_MANIFEST_BYTES)
+            return msgspec.json.decode(content, type=CollectionConfig)
         except FileNotFoundError:
             return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SnapshotCorrupt(f"{path}: not a collection: {error}", file=str(path)) from error
 
     def channel_folder(self, channel: str) -> Path:

@@ -53,6 +53,9 @@ def unpack_shard(folder: Path, target: Path) -> None:
     """Lay a shard out in ``target`` as Edge expects it; ``folder`` is only read from then on."""
     with zipfile.ZipFile(folder / REST_FILE) as archive:
         for entry in archive.infolist():
+            parts = entry.filename.split("/")
+            if entry.filename.startswith("/") or ".." in parts:
+                raise ValueError(f"{folder / REST_FILE}: {entry.filename!r} leads elsewhere")
             path = target / entry.filename
             path.parent.mkdir(parents=True, exist_ok=True)
             _extract_sparsely(archive, entry, path)

@@ -39,6 +39,12 @@ class CatalogBusy(CatalogError):
     code = "catalog_busy"
 
 
+class CatalogFull(CatalogError):
+    """The disk has no room for what was to be written; nothing of it was."""
+
+    code = "no_space"
+
+
 def open_engine(url: str, lock_path: Path) -> Engine:
     """Return an engine on a database whose schema is at `HEAD_REVISION`.
 
@@ -128,7 +134,8 @@ def named_errors(engine: Engine) -> Iterator[None]:
                 f"{where}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s",
                 database=where,
             ) from error
-        raise CatalogError(f"{where}: {cause}", database=where) from error
+        kind = CatalogFull if "(SQLITE_FULL)" in cause else CatalogError
+        raise kind(f"{where}: {cause}", database=where) from error
 
 
 def described(error: BaseException | None) -> str:

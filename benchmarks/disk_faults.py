@@ -128,7 +128,7 @@ class DiskFaultSuite:
             )
             for each in COMMANDS
         ]
-        self._whole = {each.name: self._undisturbed(each) for each in self._commands}
+        self._whole: dict[str, tuple[list[str], StoredState]] = {}
 
     def run(
         self,
@@ -150,6 +150,7 @@ class DiskFaultSuite:
         for command in self._commands:
             if commands and command.name not in commands:
                 continue
+            self._whole[command.name] = self._undisturbed(command)
             self._fail_at_points(command, max_points)
             self._limit_sizes(command, size_steps)
             if page_step and command.name != "restore":
@@ -255,18 +256,19 @@ class DiskFaultSuite:
 
 
 def main() -> int:
-    """Run the suite with and without Qdrant Edge, print a JSON report; 1 if anything was wrong."""
+    """Run the suite and print a JSON report; exit 1 when anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--max-points", type=int, help="of each command; all if not given")
     parser.add_argument("--size-steps", type=int, default=40)
     parser.add_argument("--page-step", type=int, default=2)
     parser.add_argument("--commands", nargs="*", default=(), metavar="NAME")
+    parser.add_argument("--edge", action="store_true", help="with a channel in Qdrant Edge")
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
     page_step = options.page_step if small_disks_possible() else 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as scratch:
-        suite = DiskFaultSuite(Path(scratch), options.seed, progress=True)
+        suite = DiskFaultSuite(Path(scratch), options.seed, edge=options.edge, progress=True)
         suite.run(
             max_points=options.max_points,
             size_steps=options.size_steps,

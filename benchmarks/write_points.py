@@ -22,6 +22,9 @@ OnPoint = Callable[[str, str], None]
 _SNAPSHOT_ID = re.compile(r"\d{8}T\d{6}(\.\d{6})?Z-[0-9a-f]{6}([0-9a-f]{2})?")
 _RANDOM_SUFFIX = re.compile(r"-[0-9a-f]{8}\b")
 
+# Segments of Qdrant Edge.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 # Channels go through the same steps one after another.
 _CHANNEL = re.compile(r"(?<=/channels/)[^/']+")
 
@@ -33,7 +36,12 @@ def step_name(action: str, path: str, root: Path) -> str:
 
 def same_in_every_run(text: str) -> str:
     """Return a text with words for what differs from run to run, such as ids of snapshots."""
-    for pattern, word in ((_SNAPSHOT_ID, "ID"), (_RANDOM_SUFFIX, "-#"), (_CHANNEL, "CHANNEL")):
+    for pattern, word in (
+        (_SNAPSHOT_ID, "ID"),
+        (_UUID, "UUID"),
+        (_RANDOM_SUFFIX, "-#"),
+        (_CHANNEL, "CHANNEL"),
+    ):
         text = pattern.sub(word, text)
     return text
 

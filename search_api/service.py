@@ -271,7 +271,9 @@ class SearchService:
         """Return why searches are answered from an older state than the newest; mostly empty."""
         if self._view is None:
             return []
-        return [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        problems = [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        # Everybody may ask whether the server is ready, and need not know where its files lie.
+        return [problem.replace(f"{self.settings.data.root}/", "") for problem in problems]
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""

@@ -19,7 +19,7 @@ from indexer.config import AttributeType
 from indexer.item_table import items_schema
 from indexer.manifest import Manifest
 from indexer.snapshot import Snapshot
-from indexer.snapshot_files import mapped_items, mapped_segments
+from indexer.snapshot_files import mapped_items, mapped_segments, require_fitting_tables
 
 # Looking ids up one by one takes 30 µs each; a hash table over all of them takes 0.1 s a million.
 IDS_LOOKED_UP_SINGLY = 1_000
@@ -61,6 +61,11 @@ class OpenedSnapshot:
         attributes: the collection's attribute schema now; columns are brought to it.
         identities: the collection's encoders; only their channels are opened.
         num_threads: threads one search uses.
+
+    Raises:
+        SnapshotCorrupt: a table is none, or tables do not fit together.
+        IndexMismatch: an index is none, or does not hold what the manifest says. So too what else
+            `open_index` raises.
     """
 
     def __init__(
@@ -72,12 +77,15 @@ class OpenedSnapshot:
         num_threads: int = 1,
     ) -> None:
         self.manifest: Manifest = snapshot.manifest
-        self.items = _with_schema(mapped_items(snapshot.path), items_schema(attributes))
+        items = mapped_items(snapshot.path)
         self.channels = {
             name: _open_channel(snapshot, name, num_threads)
             for name in identities
             if name in snapshot.manifest.channels
         }
+        item_rows = {name: channel.item_rows for name, channel in self.channels.items()}
+        require_fitting_tables(snapshot.path, snapshot.manifest, items, item_rows)
+        self.items = _with_schema(items, items_schema(attributes))
 
     @property
     def num_items(self) -> int:

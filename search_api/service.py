@@ -179,11 +179,15 @@ class SearchService:
                 log.error("cannot read the newest state", exc_info=error)
             self.view_problem = problem
             self.metrics.refresh_failures.inc()
-            return
+            if self._view is None:
+                return
+            # Beside a new snapshot that is damaged, the view of the old one takes in writes.
+            view = collection.view()
+        else:
+            self.view_problem = None
         if collection is not self.collection:
             return  # switched meanwhile
         self._view = view
-        self.view_problem = None
         name = self.config.name
         self.metrics.items.labels(name).set(int(self._view.live.sum()))
         self.metrics.delta_items.labels(name).set(self._view.num_delta_items)
@@ -208,6 +212,7 @@ class SearchService:
         try:
             config = await pool.run(self._find_successor)
             if config is None:
+                self._switch_problem = None
                 return
             encoder = self.make_encoder(self.settings, config)
             try:
@@ -270,6 +275,14 @@ class SearchService:
         except KindredError as error:
             reasons.append(error.message)
         return reasons
+
+    def problems(self) -> list[str]:
+        """Return why searches are answered from an older state than the newest; mostly empty."""
+        if self._view is None:
+            return []
+        problems = [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        # Everybody may ask whether the server is ready, and need not know where its files lie.
+        return [problem.replace(f"{self.settings.data.root}/", "") for problem in problems]
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""

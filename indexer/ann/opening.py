@@ -6,6 +6,7 @@ damaged index without complaint and ends the process in the middle of a search.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from indexer.ann.edge_host import EdgePoints
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
+from indexer.ann.gpu_index import CPU, GpuIndex
 from indexer.ann.index_entry import IndexEntry
 from indexer.ann.qdrant_index import QdrantIndex
 from indexer.ann.vector_index import VectorIndex
@@ -26,6 +28,20 @@ VECTORS_FILE = "vectors.npy"
 EDGE_FOLDER = "qdrant"
 
 
+@dataclass(frozen=True, slots=True)
+class IndexDevice:
+    """Where FAISS searches."""
+
+    name: str = CPU
+    """``cpu`` or ``cuda:N``"""
+
+    float16: bool = False
+    """On a GPU: half the memory, rounded scores."""
+
+
+ON_PROCESSOR = IndexDevice()
+
+
 class IndexMismatch(KindredError):
     """An index file does not hold what its entry in the manifest says."""
 
@@ -33,7 +49,12 @@ class IndexMismatch(KindredError):
 
 
 def open_index(
-    folder: Path, entry: IndexEntry, space_id: str, *, num_threads: int = 1
+    folder: Path,
+    entry: IndexEntry,
+    space_id: str,
+    *,
+    num_threads: int = 1,
+    device: IndexDevice = ON_PROCESSOR,
 ) -> VectorIndex:
     """Open an index for searching; its vectors stay on disk and are shared between processes.
 
@@ -42,8 +63,10 @@ def open_index(
         entry: what the manifest says about it.
         space_id: where its vectors belong.
         num_threads: threads one search uses.
+        device: where FAISS searches; other engines search on the processor.
 
     Raises:
+        ConfigError: the device is not there, or FAISS keeps no such kind of index on it.
         IndexMismatch: a file holds another number of rows or dimensions than ``entry`` says.
         DependencyMissing: it needs FAISS or Qdrant Edge, which is not installed.
         EdgeFailed: Qdrant Edge cannot open its files.
@@ -60,7 +83,7 @@ def open_index(
             folder / FAISS_FILE, (entry.num_rows, entry.padded_dim), (raw.ntotal, raw.d)
         )
     stored = _vectors(folder / VECTORS_FILE, entry) if entry.vectors_file else None
-    return FaissIndex(
+    index = FaissIndex(
         space_id,
         entry.dim,
         raw,
@@ -70,6 +93,7 @@ def open_index(
         cpu_microseconds=entry.cpu_microseconds,
         read_only=True,
     )
+    return index if device.name == CPU else GpuIndex(index, device.name, float16=device.float16)
 
 
 def _qdrant_index(folder: Path, entry: IndexEntry, space_id: str) -> QdrantIndex:

@@ -19,6 +19,7 @@ from encoders.identification import spoken_language
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
+from indexer.ann.opening import IndexDevice
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
@@ -217,7 +218,7 @@ class SearchService:
             encoder = self.make_encoder(self.settings, config)
             try:
                 await encoder.ping()
-                collection = self._live_collection(config, encoder)
+                collection = _live_collection(self.settings, self.catalog, config, encoder)
                 view = await pool.run(collection.view)
             except BaseException:
                 await encoder.aclose()
@@ -254,9 +255,6 @@ class SearchService:
         """Let go of an encoder once nothing that was asked of it can be under way."""
         await asyncio.sleep(self.settings.file_seconds)
         await encoder.aclose()
-
-    def _live_collection(self, config: CollectionConfig, encoder: EncoderService) -> LiveCollection:
-        return LiveCollection(self.catalog, self.settings.data, config, encoder.plan.identities)
 
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
@@ -333,7 +331,7 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
         settings=settings,
         config=config,
         catalog=catalog,
-        collection=LiveCollection(catalog, settings.data, config, encoder.plan.identities),
+        collection=_live_collection(settings, catalog, config, encoder),
         encoder=encoder,
         make_encoder=make_encoder,
         pool=BoundedPool(settings.search_threads, settings.max_waiting_searches, "search"),
@@ -364,3 +362,10 @@ def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryE
         file_seconds=settings.file_seconds,
         find_facts=find_facts,
     )
+
+
+def _live_collection(
+    settings: Settings, catalog: Catalog, config: CollectionConfig, encoder: EncoderService
+) -> LiveCollection:
+    device = IndexDevice(settings.index_device, settings.index_float16)
+    return LiveCollection(catalog, settings.data, config, encoder.plan.identities, device=device)

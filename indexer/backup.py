@@ -34,7 +34,7 @@ from indexer.backup_manifest import (
 from indexer.catalog.copying import CopiedCatalog, CopiedCollection, copy_catalog
 from indexer.catalog.database import CatalogError
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import naming, sync_file, sync_folder, write_file
 from indexer.errors import Refused
 from indexer.manifest import Manifest, durable_entries, read_manifest, verify_files
 from indexer.publish import POINTER_FILE, live_snapshot_path, pointer_path, publish_lock
@@ -127,7 +127,7 @@ def _back_up(data_dir: DataDir, target: Path) -> BackupManifest:
         files=durable_entries(target),
     )
     path = target / BACKUP_FILE
-    path.write_bytes(encode_backup_manifest(manifest))
+    write_file(path, encode_backup_manifest(manifest))
     sync_file(path)
     sync_folder(target)
     sync_folder(target.absolute().parent)
@@ -173,9 +173,9 @@ def _copy_snapshot(data_dir: DataDir, collection: str, target: Path) -> _Copied:
                 if not _linked(path, place)
             ]
         for file, place in to_copy:
-            with place.open("wb") as copy:
+            with naming(place), place.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
-    pointer_path(copied, collection).write_bytes(pointer)
+    write_file(pointer_path(copied, collection), pointer)
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
     return _Copied(manifest, {})
@@ -206,10 +206,11 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
     """Copy everything that is neither catalog nor snapshot nor of passing use.
 
     What is state is not listed: a kind of state that nobody thought of here is copied too. Names
-    that begin with a dot are files that are being written.
+    that begin with a dot are files that are being written. API keys stay behind: with an older
+    backup those would come back that were revoked since.
     """
     catalog = data_dir.catalog_path.name
-    left_out = {data_dir.all_snapshots, *data_dir.passing}
+    left_out = {data_dir.all_snapshots, data_dir.keys, *data_dir.passing}
     for folder, folders, files in os.walk(data_dir.root, followlinks=True):
         here = Path(folder)
         folders[:] = [name for name in folders if here / name not in left_out and name[0] != "."]
@@ -221,8 +222,10 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
             place = target / path.relative_to(data_dir.root)
             place.parent.mkdir(parents=True, exist_ok=True)
             # Deleted since the catalog was copied: as if it had been a moment earlier.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError), naming(place):
                 shutil.copyfile(path, place)
+                # An upload whose time changed would count as another file.
+                shutil.copystat(path, place)
 
 
 def _collections(

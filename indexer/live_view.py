@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from encoders.space import Vectors
+from indexer.ann.opening import ON_PROCESSOR, IndexDevice
 from indexer.ann.vector_index import NO_ROW, ItemCondition, Neighbors, Rows
 from indexer.catalog.catalog import Catalog
 from indexer.channel_view import ChannelInfo, ChannelView, SegmentColumns
@@ -227,6 +228,7 @@ class LiveCollection:
         config: the collection.
         identities: the encoder of each channel; delta vectors of other encoders are left out.
         num_threads: threads one search uses.
+        device: where FAISS searches.
     """
 
     def __init__(
@@ -237,12 +239,14 @@ class LiveCollection:
         identities: Mapping[str, EncoderIdentity],
         *,
         num_threads: int = 1,
+        device: IndexDevice = ON_PROCESSOR,
     ) -> None:
         self._catalog = catalog
         self._data_dir = data_dir
         self._config = config
         self._identities = {name: identities[name] for name in config.channels}
         self._num_threads = num_threads
+        self._device = device
         self._lock = threading.Lock()
         self._pointer: PointerStamp | None = None
         self._view: LiveView | None = None
@@ -308,7 +312,11 @@ class LiveCollection:
                 catalog=change_seq,
             )
         return OpenedSnapshot(
-            snapshot, self._config.attributes, self._identities, num_threads=self._num_threads
+            snapshot,
+            self._config.attributes,
+            self._identities,
+            num_threads=self._num_threads,
+            device=self._device,
         )
 
     def _first_view(self, snapshot: OpenedSnapshot | None) -> LiveView:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +16,20 @@ from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from indexer.ann.qdrant_server_build import point_aliases
 from indexer.data_dir import DataDir
-from indexer.durable_files import replace_durably, temporary_prefix
+from indexer.durable_files import read_file, remove_half_written, replace_durably
 from indexer.errors import Refused
 from indexer.gate import GateReport
 from indexer.lock import Lease, require_newest
-from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
+from indexer.manifest import (
+    MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    SnapshotCorrupt,
+    read_manifest,
+)
 from indexer.served_collection import IdentitiesOf, own_collection
 from indexer.smoke_search import smoke_search
-from indexer.snapshot import Snapshot, remove_snapshot
+from indexer.snapshot import Snapshot, remove_snapshot, remove_unfinished
 
 POINTER_FILE = "live"
 KEPT_SNAPSHOTS = 3
@@ -118,9 +124,11 @@ def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
     """
     path = pointer_path(data_dir, collection)
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise SnapshotCorrupt(f"{path}: not a pointer: {error.strerror}", file=str(path)) from error
     try:
         pointer = msgspec.json.decode(content, type=Pointer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -175,6 +183,7 @@ def publish(
     report: GateReport | None = None,
     lease: Lease | None = None,
     discard_unpublished: bool = False,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
 
@@ -185,6 +194,7 @@ def publish(
         report: what the gate found, to be remembered.
         lease: of the writer that built it; ``None`` where whoever calls keeps writers apart.
         discard_unpublished: remove ``snapshot`` if the pointer could not be moved.
+        while_swapping: what is held while the pointer moves.
 
     Raises:
         WriterLeaseLost: another writer has begun since; the live snapshot stays.
@@ -196,7 +206,8 @@ def publish(
         try:
             if lease is not None:
                 require_newest(data_dir, lease)
-            _swap(snapshot, data_dir, report, lease)
+            with while_swapping():
+                _swap(snapshot, data_dir, report, lease)
         except BaseException:
             # The pointer may have moved before the disk refused to make that durable.
             if discard_unpublished and not _points_to(snapshot, data_dir):
@@ -205,7 +216,25 @@ def publish(
             raise
         # First of all: an older generation that an alias still names must not be removed.
         _point_aliases(snapshot)
-        _prune(snapshot, finished_snapshots(data_dir, collection), keep)
+        _prune(snapshot.path, finished_snapshots(data_dir, collection), keep)
+
+
+def clear_up(data_dir: DataDir, collection: str, keep: int = KEPT_SNAPSHOTS) -> None:
+    """Remove what runs that died or failed left: half a snapshot, or more of them than are kept.
+
+    The caller holds the collection's writer lock.
+
+    Raises:
+        PruneFailed: a snapshot that is not kept any more could not be removed.
+    """
+    remove_unfinished(data_dir, collection)
+    with publish_lock(data_dir, collection):
+        try:
+            live = live_snapshot_path(data_dir, collection)
+        except SnapshotCorrupt:
+            return  # whichever it was must not be removed; the next snapshot replaces it
+        if live is not None:
+            _prune(live, finished_snapshots(data_dir, collection), keep)
 
 
 def remove_snapshots(data_dir: DataDir, collection: str, snapshot_ids: Sequence[str]) -> list[str]:
@@ -232,6 +261,7 @@ def roll_back(
     *,
     snapshot_id: str | None = None,
     identities_of: IdentitiesOf | None = None,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Manifest:
     """Serve an older snapshot again; what was written since it was built stays visible.
 
@@ -246,6 +276,7 @@ def roll_back(
             ``None``.
         identities_of: gives the encoders of an older snapshot's own collection: with it one can go
             back over a change of model, as long as the older models are there.
+        while_swapping: what is held while the pointer moves.
 
     Returns:
         The manifest of the snapshot that is live now.
@@ -264,7 +295,8 @@ def roll_back(
             identities = identities if own is None else identities_of(own)
         snapshot = Snapshot.open(path, identities=identities)
         smoke_search(path)
-        _swap(snapshot, data_dir)
+        with while_swapping():
+            _swap(snapshot, data_dir)
         _point_aliases(snapshot)
     return snapshot.manifest
 
@@ -301,18 +333,18 @@ def _points_to(snapshot: Snapshot, data_dir: DataDir) -> bool:
     return pointer is not None and pointer.snapshot_id == snapshot.manifest.snapshot_id
 
 
-def _prune(live: Snapshot, finished: Sequence[Path], keep: int) -> None:
+def _prune(live: Path, finished: Sequence[Path], keep: int) -> None:
     for path in finished[: max(0, len(finished) - keep)]:
-        if path == live.path:
+        if path == live:
             continue
         try:
             remove_snapshot(path)
         except (OSError, KindredError) as error:
             reason = error.message if isinstance(error, KindredError) else error.strerror or error
             raise PruneFailed(
-                f"snapshot {live.path.name} is live, but the old {path} could not be removed: "
+                f"snapshot {live.name} is live, but the old {path} could not be removed: "
                 f"{reason}; the next reindex tries again",
-                live=live.path.name,
+                live=live.name,
                 path=str(path),
             ) from error
 
@@ -352,9 +384,7 @@ def _swap(
         gates,
     )
     path = pointer_path(data_dir, collection)
-    # Whoever holds the publish lock is alone: these were left by runs that were killed.
-    for leftover in path.parent.glob(f"{temporary_prefix(path)}*"):
-        leftover.unlink()
+    remove_half_written(path)  # whoever holds the publish lock is alone
     replace_durably(path, msgspec.json.encode(pointer))
 
 

@@ -37,10 +37,11 @@ from indexer.ann.qdrant_server_build import BUILD_PATIENCE, build_server_index
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import read_file, sync_file, sync_folder, write_file
 from indexer.manifest import (
     FORMAT_VERSION,
     MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
     ChannelEntry,
     Manifest,
     SnapshotCorrupt,
@@ -133,10 +134,11 @@ class Snapshot:
         """
         path = self.path / COLLECTION_FILE
         try:
-            return msgspec.json.decode(path.read_bytes(), type=CollectionConfig)
+            content = read_file(path, MAX_MANIFEST_BYTES)
+            return msgspec.json.decode(content, type=CollectionConfig)
         except FileNotFoundError:
             return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SnapshotCorrupt(f"{path}: not a collection: {error}", file=str(path)) from error
 
     def channel_folder(self, channel: str) -> Path:
@@ -185,7 +187,7 @@ def build_snapshot(
     final = parent / snapshot_id
     folder.mkdir()
     try:
-        (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
+        write_file(folder / COLLECTION_FILE, msgspec.json.encode(config))
         through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
             one.name: _indexed(one, config, folder, num_threads, progress) for one in staged
@@ -316,6 +318,6 @@ def _payload(staged: StagedChannel, collection: CollectionConfig, folder: Path) 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, after everything else is on the disk."""
     path = folder / MANIFEST_FILE
-    path.write_bytes(encode_manifest(manifest))
+    write_file(path, encode_manifest(manifest))
     sync_file(path)
     sync_folder(folder)

@@ -129,6 +129,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
             service.encoder.plan.identities,
             snapshot_id=data.snapshot,
             identities_of=service.identities_of,
+            while_swapping=service.catalog.writes_held,
         )
     except (SnapshotCorrupt, SnapshotUnreadable, SpaceMismatch, SmokeSearchFailed) as error:
         raise RollbackRefused(error.message, **error.detail) from error

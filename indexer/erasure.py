@@ -147,7 +147,7 @@ def holds(snapshot_folder: Path, takedown: Takedown) -> bool:
         named = pc.is_in(items.column("item_id"), pa.array(takedown.item_ids, pa.string()))
         spared = pc.is_in(items.column("item_id"), pa.array(takedown.same_content, pa.string()))
         equal = pc.is_in(items.column("content_sha256"), pa.array(takedown.contents, pa.string()))
-    except (OSError, pa.ArrowInvalid, KeyError):
+    except KindredError:
         return True
     return bool(pc.any(pc.or_(named, pc.and_not(equal, spared))).as_py())
 

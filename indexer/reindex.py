@@ -24,7 +24,7 @@ from indexer.gate import GateReport, judge
 from indexer.gate_measurements import measure
 from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
-from indexer.publish import live_snapshot_path, publish
+from indexer.publish import clear_up, live_snapshot_path, publish
 from indexer.reindex_report import ReindexReport
 from indexer.served_collection import is_made_by
 from indexer.smoke_search import smoke_search
@@ -74,6 +74,7 @@ def reindex(
     """
     report = ReindexReport(config.name, [])
     with report.timed("check"):
+        clear_up(data_dir, config.name)
         report.manifest, report.because = _live_and_due(catalog, data_dir, config, identities)
     if report.because or not if_changed:
         report.because = report.because or ["it was asked for"]

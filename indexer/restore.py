@@ -17,7 +17,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.database import HEAD_REVISION, open_engine, sqlite_url
 from indexer.catalog.takedown_merging import MergedTakedowns
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import naming, sync_file, sync_folder
 from indexer.manifest import read_manifest
 from indexer.takedown_list import TakedownList, bring_back
 
@@ -96,8 +96,9 @@ def _copy(
     for name in manifest.files:
         place = arriving if root / name == catalog else root / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, place)
-        shutil.copystat(source / name, place)
+        with naming(place):
+            shutil.copyfile(source / name, place)
+            shutil.copystat(source / name, place)
         sync_file(place)
     merged = None if takedowns is None else _carried_out(takedowns, arriving, data_dir)
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):

@@ -19,6 +19,7 @@ from encoders.identification import spoken_language
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
+from indexer.ann.opening import IndexDevice
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
@@ -179,11 +180,15 @@ class SearchService:
                 log.error("cannot read the newest state", exc_info=error)
             self.view_problem = problem
             self.metrics.refresh_failures.inc()
-            return
+            if self._view is None:
+                return
+            # Beside a new snapshot that is damaged, the view of the old one takes in writes.
+            view = collection.view()
+        else:
+            self.view_problem = None
         if collection is not self.collection:
             return  # switched meanwhile
         self._view = view
-        self.view_problem = None
         name = self.config.name
         self.metrics.items.labels(name).set(int(self._view.live.sum()))
         self.metrics.delta_items.labels(name).set(self._view.num_delta_items)
@@ -208,11 +213,12 @@ class SearchService:
         try:
             config = await pool.run(self._find_successor)
             if config is None:
+                self._switch_problem = None
                 return
             encoder = self.make_encoder(self.settings, config)
             try:
                 await encoder.ping()
-                collection = self._live_collection(config, encoder)
+                collection = _live_collection(self.settings, self.catalog, config, encoder)
                 view = await pool.run(collection.view)
             except BaseException:
                 await encoder.aclose()
@@ -250,19 +256,31 @@ class SearchService:
         await asyncio.sleep(self.settings.file_seconds)
         await encoder.aclose()
 
-    def _live_collection(self, config: CollectionConfig, encoder: EncoderService) -> LiveCollection:
-        return LiveCollection(self.catalog, self.settings.data, config, encoder.plan.identities)
-
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
         reasons = []
-        if self._view is None:
+        view = self._view
+        if view is None:
             reasons.append(f"collection {self.config.name}: {self.view_problem}")
+        else:
+            try:
+                # Not in the searches' pool, which may be waiting for that very server.
+                await asyncio.to_thread(view.check)
+            except KindredError as error:
+                reasons.append(error.message)
         try:
             await self.encoder.ping()
         except KindredError as error:
             reasons.append(error.message)
         return reasons
+
+    def problems(self) -> list[str]:
+        """Return why searches are answered from an older state than the newest; mostly empty."""
+        if self._view is None:
+            return []
+        problems = [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        # Everybody may ask whether the server is ready, and need not know where its files lie.
+        return [problem.replace(f"{self.settings.data.root}/", "") for problem in problems]
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""
@@ -313,7 +331,7 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
         settings=settings,
         config=config,
         catalog=catalog,
-        collection=LiveCollection(catalog, settings.data, config, encoder.plan.identities),
+        collection=_live_collection(settings, catalog, config, encoder),
         encoder=encoder,
         make_encoder=make_encoder,
         pool=BoundedPool(settings.search_threads, settings.max_waiting_searches, "search"),
@@ -344,3 +362,10 @@ def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryE
         file_seconds=settings.file_seconds,
         find_facts=find_facts,
     )
+
+
+def _live_collection(
+    settings: Settings, catalog: Catalog, config: CollectionConfig, encoder: EncoderService
+) -> LiveCollection:
+    device = IndexDevice(settings.index_device, settings.index_float16)
+    return LiveCollection(catalog, settings.data, config, encoder.plan.identities, device=device)

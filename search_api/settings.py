@@ -50,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_upload_bytes: Positive = 200_000_000
     """Largest file that ``POST /v1/search/media`` takes."""
 
+    index_device: str = "cpu"
+    """Where FAISS searches: ``cpu``, or ``cuda:N``, where every worker keeps a copy of the indexes.
+    """
+
+    index_float16: bool = False
+    """On a GPU, flat vectors as float16: half the memory, rounded scores."""
+
     search_threads: Positive = 2
     """Threads per worker for index search and catalog reads."""
 

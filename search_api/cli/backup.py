@@ -25,7 +25,7 @@ def backup(target: Path, as_json: bool) -> int:
     as of one moment, the snapshot that is served, and uploaded files; caches and older snapshots
     stay behind. On the same disk snapshots are linked, which takes no room: a backup that is to
     outlive the disk belongs on another. Original files that were ingested from folders are not
-    copied.
+    copied, nor is an index with channels on a Qdrant server, which a reindex builds again.
 
     Only a SQLite catalog is copied. For one in PostgreSQL copy the folder `snapshots` first, then
     the database with pg_dump, so that no snapshot is ahead of it; together they are the backup.
@@ -114,6 +114,12 @@ def _print(manifest: BackupManifest, folder: str, done: str) -> None:
             f"  {name}: {each.items} items, snapshot {each.snapshot or 'none'} through change"
             f" {each.through_seq} of {each.change_seq}"
         )
+        if each.on_servers:
+            there = ", ".join(f"{channel} at {url}" for channel, url in each.on_servers.items())
+            click.echo(
+                f"    the index is left out, as it is on a Qdrant server ({there}); after a "
+                "restore `kindred reindex` builds it from the catalog"
+            )
 
 
 def _json(manifest: BackupManifest, folder: str) -> dict[str, Any]:
@@ -123,6 +129,7 @@ def _json(manifest: BackupManifest, folder: str) -> dict[str, Any]:
             "snapshot": each.snapshot,
             "through_seq": each.through_seq,
             "change_seq": each.change_seq,
+            "on_servers": each.on_servers,
         }
         for name, each in manifest.collections.items()
     }

@@ -108,7 +108,7 @@ async def list_snapshots(
 @post(
     "/rollback",
     status_code=HTTP_200_OK,
-    responses=problem_responses(400, 403, 404, 409),
+    responses=problem_responses(400, 403, 404, 409, 503),
     summary="Serve an earlier snapshot again",
     access="admin",
 )

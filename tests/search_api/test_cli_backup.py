@@ -41,6 +41,7 @@ def test_backup_and_restore_count_what_they_copied(
             "snapshot": report.manifest.snapshot_id,
             "through_seq": 8,
             "change_seq": 8,
+            "on_servers": {},
         }
     }
     code, restored = kindred("restore", str(backup), data_dir=back)

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from encoders.encoder import EncoderIdentity
+from indexer.catalog import encodings
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.database import read_transaction, write_transaction
 from indexer.data_dir import DataDir
 from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable, read_manifest
 from indexer.publish import finished_snapshots
@@ -68,7 +70,8 @@ def find_leftovers(
         identities: the encoders that it names.
     """
     needed = _needed(data_dir, collection, identities)
-    return tuple(Leftover(*row) for row in catalog.encodings_beside(collection, needed))
+    with read_transaction(catalog.engine) as connection:
+        return tuple(Leftover(*row) for row in encodings.beside(connection, collection, needed))
 
 
 def drop_leftovers(
@@ -88,7 +91,8 @@ def drop_leftovers(
     found = find_leftovers(catalog, data_dir, collection, identities)
     if found:
         needed = _needed(data_dir, collection, identities)
-        catalog.drop_encodings_beside(collection, needed)
+        with write_transaction(catalog.engine) as connection:
+            encodings.drop_beside(connection, collection, needed)
     return found
 
 

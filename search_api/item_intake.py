@@ -15,6 +15,7 @@ from encoders.media.sandbox import DecodeSandbox
 from encoders.media.sniff import sniff
 from indexer.blob_store import BlobStore
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.database import CatalogBusy
 from indexer.config import CollectionConfig
 from indexer.item_operations import JobOperation, Operation, PutBlob, PutUrl, PutVectors
 from indexer.item_writer import ItemWriter
@@ -137,11 +138,17 @@ class ItemIntake:
         return msgspec.structs.replace(described, mtime_ns=self.blobs.add(path).mtime_ns)
 
     def fetched(self, operation: PutUrl) -> PutBlob | KindredError:
-        """Fetch the original of an item and return how to store it, or why that cannot be."""
+        """Fetch the original of an item and return how to store it, or why that cannot be.
+
+        Raises:
+            CatalogBusy: which is no fault of the item's.
+        """
         options = PutFileOptions(attributes=operation.attributes)
         try:
             with self._links.fetched(operation.url, self.blobs.incoming) as (path, name):
                 return self.file(described_file(operation.item_id, path, name, options), path)
+        except CatalogBusy:
+            raise
         except KindredError as error:
             return error
 

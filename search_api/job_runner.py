@@ -22,6 +22,7 @@ from indexer.item_operations import JobOperation, PutUrl
 from indexer.item_writer import ItemWriter
 from indexer.runners.local import ModelOpener
 from search_api.bounded_pool import BoundedPool
+from search_api.current_models import stores_items
 from search_api.item_intake import ItemIntake
 from search_api.model_guard import ModelGuard, ModelSwitched
 from search_api.operation_results import applied_result, failed_result
@@ -146,9 +147,11 @@ class JobRunner:
         asked: list[JobOperation] = [
             msgspec.json.decode(each.operation_json, type=JobOperation) for each in pending
         ]
+        guard = partial(self._guard.require_current, writer.identities)
+        if stores_items(asked):
+            guard()
         ready = [self._intake.fetched(each) if isinstance(each, PutUrl) else each for each in asked]
         operations = [each for each in ready if not isinstance(each, KindredError)]
-        guard = partial(self._guard.require_current, writer.identities)
         while True:
             made = iter(writer.prepare(operations, models))
             settled = []

@@ -84,6 +84,8 @@ def read_url(url: str, ports: Collection[int]) -> WebAddress:
     try:
         parts = urlsplit(url)
         port = parts.port
+        path = quote(parts.path or "/", safe=_KEPT_CHARS.replace("?", ""))
+        query = f"?{quote(parts.query, safe=_KEPT_CHARS)}" if parts.query else ""
     except ValueError as error:
         raise _refused("is not well formed") from error
     scheme = parts.scheme.lower()
@@ -95,8 +97,6 @@ def read_url(url: str, ports: Collection[int]) -> WebAddress:
     port = DEFAULT_PORTS[scheme] if port is None else port
     if port not in ports:
         raise _refused(f"asks port {port}", expected=sorted(ports), got=port)
-    path = quote(parts.path or "/", safe=_KEPT_CHARS.replace("?", ""))
-    query = f"?{quote(parts.query, safe=_KEPT_CHARS)}" if parts.query else ""
     return WebAddress(scheme, host, port, path + query)
 
 

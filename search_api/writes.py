@@ -7,11 +7,8 @@ with their next refresh.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import PurePosixPath
-from typing import TypeAlias
 
 import msgspec
 from litestar.datastructures import UploadFile
@@ -31,12 +28,13 @@ from indexer.item_writer import ItemWriter, Prepared
 from indexer.runners.local import ModelOpener
 from search_api.batch_operations import read_operation
 from search_api.bounded_pool import BoundedPool
+from search_api.current_models import CurrentModels, Guard
 from search_api.errors import ItemNotFound, JobNotFound
 from search_api.item_intake import ItemIntake, Serving, described_file
 from search_api.job_runner import JobRunner
 from search_api.keyed_requests import Answer, KeyedRequests, request_digest
 from search_api.linked_files import LinkedFiles, fetch_limits
-from search_api.model_guard import ModelGuard, ModelSwitched
+from search_api.model_guard import ModelGuard
 from search_api.operation_results import applied_result, failed_result
 from search_api.settings import Settings
 from search_api.uploads import spooled
@@ -50,11 +48,6 @@ from search_api.write_schemas import (
     PutFileOptions,
     PutItem,
 )
-
-SWITCH_POLL_SECONDS = 0.1
-
-Guard: TypeAlias = Callable[[], None]
-"""Raises where what was prepared may not be stored any more."""
 
 
 class Writes:
@@ -79,9 +72,7 @@ class Writes:
         guard: ModelGuard,
     ) -> None:
         self._settings = settings
-        self._guard = guard
         self._collection = collection
-        self._refresh = refresh
         self._live = LiveWrites(catalog.engine)
         self._jobs = WriteJobs(catalog.engine)
         self._intake = ItemIntake(
@@ -92,6 +83,9 @@ class Writes:
             LinkedFiles(fetch_limits(settings)),
         )
         self._pool = BoundedPool(settings.write_threads, settings.max_waiting_writes, "write")
+        self._models = CurrentModels(
+            self._intake, guard, self._pool, refresh, settings.write_seconds
+        )
         # Not in the pool of writes: a request repeated while all of them are busy is answered.
         self._keys = KeyedRequests(
             collection,
@@ -261,7 +255,7 @@ class Writes:
                 segments.update({one.channel: len(one.segments) for one in change.channels})
             return self._live.change(self._collection, [change], answer, claim, guard)[1]
 
-        return await self._with_current_models(work)
+        return await self._models.run(operations, work)
 
     async def _batch(
         self, taken: Sequence[Operation | OperationResult], claim: KeyClaim | None
@@ -296,30 +290,7 @@ class Writes:
 
             return self._live.change(self._collection, changes, answer, claim, guard)[1]
 
-        return await self._with_current_models(work)
-
-    async def _with_current_models(
-        self, work: Callable[[ItemWriter, ModelOpener, Guard], StoredAnswer]
-    ) -> StoredAnswer:
-        """Run ``work`` in a thread, again if other models took over before it was stored.
-
-        Raises:
-            ModelSwitched: this worker has not taken them up in the time that a write may take.
-        """
-        deadline = time.monotonic() + self._settings.write_seconds
-        while True:
-            await self._pool.run(self._intake.writer)
-            writer, models = self._intake.tools(self._settings.write_seconds)
-            guard = partial(self._guard.require_current, writer.identities)
-            try:
-                answered = await self._pool.run(partial(work, writer, models, guard))
-            except ModelSwitched:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(SWITCH_POLL_SECONDS)
-            else:
-                await asyncio.to_thread(self._refresh)
-                return answered
+        return await self._models.run(operations, work)
 
     def _taken(self, read: BatchOperation | OperationResult) -> JobOperation | OperationResult:
         """Return an operation that can be carried out, or why it cannot."""

@@ -161,18 +161,6 @@ class Catalog:
         with write_transaction(self._engine) as connection:
             return encodings.forget_encoders(connection, collection, encoder_ids)
 
-    def encodings_beside(
-        self, collection: str, needed: Collection[str]
-    ) -> list[tuple[str, str, int, int, int]]:
-        """Return what other encoders than those ``needed`` made; see `encodings.beside`."""
-        with read_transaction(self._engine) as connection:
-            return encodings.beside(connection, collection, needed)
-
-    def drop_encodings_beside(self, collection: str, needed: Collection[str]) -> int:
-        """Remove what other encoders than those ``needed`` made, where one of these was, too."""
-        with write_transaction(self._engine) as connection:
-            return encodings.drop_beside(connection, collection, needed)
-
     def touch(self, collection: str, item_ids: Iterable[str]) -> None:
         """Let whoever follows the collection read items again whose vectors were added to."""
         with write_transaction(self._engine) as connection:

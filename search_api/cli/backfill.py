@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from encoders.encoder import EncoderIdentity
-    from indexer.backfill import BackfillPlan, BackfillReport
+    from indexer.backfill import BackfillReport
+    from indexer.backfill_plan import BackfillPlan
     from indexer.catalog.catalog import Catalog
     from indexer.data_dir import DataDir
     from indexer.encoder_leftovers import Leftover
@@ -56,7 +57,8 @@ def backfill(
     if abandon and (check or no_publish or force):
         raise click.UsageError("--abandon goes alone")
     from indexer.backfill import backfill as run_backfill
-    from indexer.backfill import catch_up, plan_backfill, require_originals
+    from indexer.backfill import catch_up
+    from indexer.backfill_plan import plan_backfill, require_originals
     from indexer.encoder_leftovers import drop_leftovers, find_leftovers
     from indexer.lock import writer_lock
     from indexer.pipeline import IngestOptions

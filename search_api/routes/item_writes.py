@@ -147,7 +147,8 @@ async def put_item(
 
     Whatever the item was before is gone. When the answer comes, the item is stored durably and
     found by this worker; all others find it within a second. Long media become a job instead,
-    which is carried out whatever happens to the server.
+    which is carried out whatever happens to the server; so does a file that is given as a URL,
+    where fetching is switched on.
     """
     if request.content_type[0] == MULTIPART:
         upload, options = await file_form(request)

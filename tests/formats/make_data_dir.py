@@ -7,9 +7,9 @@ of an older commit, from the root of the repository::
     PYTHONPATH=../old python -P tests/formats/make_data_dir.py tests/formats
 
 The archive's name says which formats are inside. Those that are there were made with 41591e2
-(catalog 0001), acb735b (catalog 0002) and 7aa4fc3 (catalog 0005). Revisions 0003 and 0004 were
-never the newest of any version; their archives are what a migration passes through, made of the one
-before and of what the revision introduced::
+(catalog 0001), acb735b (catalog 0002), 7aa4fc3 (catalog 0005, snapshot 1) and 560f80f (catalog
+0005, snapshot 2). Revisions 0003 and 0004 were never the newest of any version; their archives are
+what a migration passes through, made of the one before and of what the revision introduced::
 
     PYTHONPATH=. python -P tests/formats/make_data_dir.py tests/formats 0003 0004
 """
@@ -127,9 +127,8 @@ def pass_through(data_dir: DataDir, revision: str) -> None:
     engine.dispose()
 
 
-def pack(folder: Path, archives: Path, revision: str) -> None:
+def pack(folder: Path, archives: Path, name: str) -> None:
     """Write a data folder into an archive."""
-    name = f"catalog-{revision}-snapshot-{FORMAT_VERSION}.tar.xz"
     with tarfile.open(archives / name, "w:xz") as archive:
         for path in sorted(folder.iterdir()):
             archive.add(path, path.name)
@@ -143,12 +142,15 @@ def main() -> None:
             data_dir = DataDir(Path(scratch))
             if revision == HEAD_REVISION:
                 fill(data_dir)
+                name = f"catalog-{revision}-snapshot-{FORMAT_VERSION}.tar.xz"
             else:
-                before = f"catalog-{int(revision) - 1:04}-snapshot-{FORMAT_VERSION}.tar.xz"
+                # Of those days: snapshots have been of format 1 then.
+                before = f"catalog-{int(revision) - 1:04}-snapshot-1.tar.xz"
                 with tarfile.open(Path(archives) / before) as archive:
                     archive.extractall(scratch, filter="data")
                 pass_through(data_dir, revision)
-            pack(Path(scratch), Path(archives), revision)
+                name = f"catalog-{revision}-snapshot-1.tar.xz"
+            pack(Path(scratch), Path(archives), name)
 
 
 if __name__ == "__main__":

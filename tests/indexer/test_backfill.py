@@ -12,13 +12,8 @@ import numpy as np
 import pytest
 
 from indexer import publish as publish_module
-from indexer.backfill import (
-    OriginalsGone,
-    backfill,
-    catch_up,
-    plan_backfill,
-    require_originals,
-)
+from indexer.backfill import backfill, catch_up
+from indexer.backfill_plan import OriginalsGone, plan_backfill, require_originals
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemWrite
 from indexer.data_dir import DataDir

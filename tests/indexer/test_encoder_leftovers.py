@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from indexer.backfill import backfill, plan_backfill
+from indexer.backfill import backfill
+from indexer.backfill_plan import plan_backfill
 from indexer.catalog.catalog import Catalog
 from indexer.data_dir import DataDir
 from indexer.encoder_leftovers import Leftover, drop_leftovers, find_leftovers

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search_api.public_addresses import is_public
 from search_api.web_address import UrlRefused, read_url, redirected
@@ -123,3 +127,18 @@ def test_redirects_are_read_as_strictly() -> None:
         with pytest.raises(UrlRefused):
             redirected(base, location, PORTS)
     assert redirected(read_url("http://a.example/", PORTS), "https://a.example/", PORTS)
+
+
+@given(
+    st.text() | st.text(st.characters(exclude_categories=()), max_size=40).map("http://{}".format)
+    | st.from_regex(r"https?://[a-z0-9.:@\[\]%-]{1,30}/[a-z?#%&]{0,9}", fullmatch=True)
+)  # fmt: skip
+def test_whatever_is_sent_is_refused_or_read_the_same_again(url: str) -> None:
+    try:
+        address = read_url(url, PORTS)
+    except UrlRefused:
+        return
+    assert read_url(address.whole, PORTS) == address
+    assert address.whole.isascii()
+    assert httpx.URL(address.whole).host == address.host
+    assert urlsplit(address.whole).hostname == address.host

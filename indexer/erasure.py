@@ -176,7 +176,7 @@ def erase_uploads(catalog: Catalog, data_dir: DataDir, contents: Sequence[str]) 
     Items of equal content that were left alone keep theirs.
     """
     store = BlobStore(data_dir.blobs)
-    return store.remove(set(contents) - catalog.contents_below(store.root))
+    return store.remove(set(contents) - catalog.blob_contents())
 
 
 def settle_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> list[str]:

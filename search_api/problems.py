@@ -25,6 +25,8 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
+from indexer.ann.edge_host import EdgeFailed
+from indexer.ann.qdrant_errors import QdrantServerFailed
 from indexer.catalog.database import CatalogBusy, CatalogFull
 from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
 from indexer.errors import (
@@ -37,7 +39,7 @@ from indexer.errors import (
     VectorSpaceMismatch,
 )
 from indexer.live_view import UnknownChannel
-from indexer.publish import NoSuchSnapshot
+from indexer.publish import AliasesBehind, NoSuchSnapshot
 from indexer.runners.local import EncodeFailed
 from indexer.takedown import PurgeRefused
 from search_api.access.key_file import KeysUnreadable
@@ -64,7 +66,10 @@ from search_api.errors import (
     WrongMediaType,
 )
 from search_api.filters import FilterError
+from search_api.model_guard import ModelSwitched
 from search_api.schemas import Problem
+from search_api.url_fetch import FetchFailed
+from search_api.web_address import UrlRefused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kindred:problem:"
@@ -83,6 +88,8 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,
     UrlNotTaken: HTTPStatus.FORBIDDEN,
+    UrlRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchFailed: HTTPStatus.BAD_GATEWAY,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     JobNotFound: HTTPStatus.NOT_FOUND,
@@ -112,9 +119,13 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     CatalogFull: HTTPStatus.INSUFFICIENT_STORAGE,
     LimitsUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     KeysUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelSwitched: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    EdgeFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    QdrantServerFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    AliasesBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelCorrupt: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -19,6 +19,7 @@ from encoders.identification import spoken_language
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
+from indexer.ann.opening import IndexDevice
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
@@ -39,6 +40,7 @@ from search_api.errors import NotReady, UnknownCollection
 from search_api.folding import Folding
 from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
+from search_api.model_guard import ModelGuard
 from search_api.playable import Playables
 from search_api.query_vectors import planned_channels
 from search_api.questions import Questions
@@ -109,6 +111,7 @@ class SearchService:
             # Those of now: a live snapshot that other encoders made brings them along.
             lambda: (self.config, self.encoder),
             self.refresh,
+            ModelGuard(self.settings.data, self.config.name, self.identities_of),
         )
 
     def _new_searcher(self) -> Searcher:
@@ -215,7 +218,7 @@ class SearchService:
             encoder = self.make_encoder(self.settings, config)
             try:
                 await encoder.ping()
-                collection = self._live_collection(config, encoder)
+                collection = _live_collection(self.settings, self.catalog, config, encoder)
                 view = await pool.run(collection.view)
             except BaseException:
                 await encoder.aclose()
@@ -253,14 +256,18 @@ class SearchService:
         await asyncio.sleep(self.settings.file_seconds)
         await encoder.aclose()
 
-    def _live_collection(self, config: CollectionConfig, encoder: EncoderService) -> LiveCollection:
-        return LiveCollection(self.catalog, self.settings.data, config, encoder.plan.identities)
-
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
         reasons = []
-        if self._view is None:
+        view = self._view
+        if view is None:
             reasons.append(f"collection {self.config.name}: {self.view_problem}")
+        else:
+            try:
+                # Not in the searches' pool, which may be waiting for that very server.
+                await asyncio.to_thread(view.check)
+            except KindredError as error:
+                reasons.append(error.message)
         try:
             await self.encoder.ping()
         except KindredError as error:
@@ -324,7 +331,7 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
         settings=settings,
         config=config,
         catalog=catalog,
-        collection=LiveCollection(catalog, settings.data, config, encoder.plan.identities),
+        collection=_live_collection(settings, catalog, config, encoder),
         encoder=encoder,
         make_encoder=make_encoder,
         pool=BoundedPool(settings.search_threads, settings.max_waiting_searches, "search"),
@@ -355,3 +362,10 @@ def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryE
         file_seconds=settings.file_seconds,
         find_facts=find_facts,
     )
+
+
+def _live_collection(
+    settings: Settings, catalog: Catalog, config: CollectionConfig, encoder: EncoderService
+) -> LiveCollection:
+    device = IndexDevice(settings.index_device, settings.index_float16)
+    return LiveCollection(catalog, settings.data, config, encoder.plan.identities, device=device)

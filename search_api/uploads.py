@@ -61,6 +61,11 @@ async def spooled(
 def renamed_rejection(error: MediaRejected, path: Path, upload: UploadFile) -> MediaRejected:
     """Return a rejection of ``path`` that calls the file what its sender does."""
     shown = PurePosixPath(upload.filename.replace("\\", "/")).name or "the upload"
+    return named_as_sent(error, path, shown)
+
+
+def named_as_sent(error: MediaRejected, path: Path, shown: str) -> MediaRejected:
+    """Return a rejection of ``path`` that calls the file ``shown``."""
     message = error.message.replace(str(path), shown).replace(path.name, shown)
     return MediaRejected(error.reason, message, **error.detail)
 

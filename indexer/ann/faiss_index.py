@@ -70,6 +70,7 @@ class FaissIndex:
         self.dim = dim
         self._parts = FaissParts(index)
         self.index = self._parts.outer
+        self._width = int(self.index.d)
         self.settings = settings or SearchSettings()
         self.num_threads = num_threads
         self.cpu_microseconds = cpu_microseconds
@@ -149,9 +150,10 @@ class FaissIndex:
             BadQuery: the queries have the wrong shape or hold NaN, or ``k`` is below 1.
         """
         queries = check_queries(queries, self.dim, k)
-        if among is not None and among.num_selected == self.num_rows:
+        num_rows = self.num_rows
+        if among is not None and among.num_selected == num_rows:
             among = None
-        available = self.num_rows if among is None else among.num_selected
+        available = num_rows if among is None else among.num_selected
         if available == 0 or len(queries) == 0:
             return no_neighbors(len(queries), k)
         if self.exact:
@@ -199,7 +201,7 @@ class FaissIndex:
 
     def padded(self, vectors: Vectors) -> Vectors:
         """Return vectors as wide as the index, float32."""
-        missing = self.index.d - self.dim
+        missing = self._width - self.dim
         vectors = vectors.astype(np.float32, copy=False)
         return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors)
 
@@ -276,8 +278,9 @@ class FaissIndex:
 
     def _completed(self, found: Neighbors, queries: Vectors, k: int) -> Neighbors:
         """Look further where fewer rows were found than there are."""
-        short = np.flatnonzero(found.rows[:, min(k, self.num_rows) - 1] == NO_ROW)
-        if len(short):
+        last = found.rows[:, min(k, self.num_rows) - 1]
+        if last.min() == NO_ROW:
+            short = np.flatnonzero(last == NO_ROW)
             look = self._search_lists if self._parts.lists is not None else self._search_exactly
             more = look(queries[short], k, None)
             found.rows[short], found.scores[short] = more.rows, more.scores

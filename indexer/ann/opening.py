@@ -1,4 +1,4 @@
-"""Writing an index into a folder and opening it again, memory-mapped.
+"""Opening an index again, memory-mapped, or where the folder says that it lies on a server.
 
 The files must have been checked against their recorded sha256 before they are opened: FAISS loads a
 damaged index without complaint and ends the process in the middle of a search.
@@ -6,6 +6,7 @@ damaged index without complaint and ends the process in the middle of a search.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,12 @@ from indexer.ann.edge_host import EdgePoints
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.faiss_index import FaissIndex
 from indexer.ann.faiss_library import load_faiss
+from indexer.ann.gpu_index import CPU, GpuIndex
 from indexer.ann.index_entry import IndexEntry
-from indexer.ann.qdrant_index import QdrantIndex
+from indexer.ann.qdrant_generation import GENERATION_FILE, read_generation
+from indexer.ann.qdrant_index import Points, QdrantIndex
+from indexer.ann.qdrant_points import SEARCH_PATIENCE, ServerPoints
+from indexer.ann.qdrant_server import QdrantServer
 from indexer.ann.vector_index import VectorIndex
 
 FAISS_FILE = "index.faiss"
@@ -30,6 +35,20 @@ MOST_EFFORT = 1 << 16
 """So much may be looked at however few rows there are; what tuning tries ends far below."""
 
 
+@dataclass(frozen=True, slots=True)
+class IndexDevice:
+    """Where FAISS searches."""
+
+    name: str = CPU
+    """``cpu`` or ``cuda:N``"""
+
+    float16: bool = False
+    """On a GPU: half the memory, rounded scores."""
+
+
+ON_PROCESSOR = IndexDevice()
+
+
 class IndexMismatch(KindredError):
     """An index file is none, or does not hold what its entry in the manifest says."""
 
@@ -37,7 +56,12 @@ class IndexMismatch(KindredError):
 
 
 def open_index(
-    folder: Path, entry: IndexEntry, space_id: str, *, num_threads: int = 1
+    folder: Path,
+    entry: IndexEntry,
+    space_id: str,
+    *,
+    num_threads: int = 1,
+    device: IndexDevice = ON_PROCESSOR,
 ) -> VectorIndex:
     """Open an index for searching; its vectors stay on disk and are shared between processes.
 
@@ -46,12 +70,15 @@ def open_index(
         entry: what the manifest says about it.
         space_id: where its vectors belong.
         num_threads: threads one search uses.
+        device: where FAISS searches; other engines search on the processor.
 
     Raises:
+        ConfigError: the device is not there, or FAISS keeps no such kind of index on it.
         IndexMismatch: a file cannot be read, holds another number of rows or dimensions than
             ``entry`` says, or ``entry`` asks for more effort than there can be.
         DependencyMissing: it needs FAISS or Qdrant Edge, which is not installed.
         EdgeFailed: Qdrant Edge cannot open its files.
+        QdrantServerFailed: its server does not answer, or holds something else.
     """
     _require_possible(folder, entry)
     if entry.engine == "exact":
@@ -59,7 +86,8 @@ def open_index(
     if entry.engine == "qdrant":
         return _qdrant_index(folder, entry, space_id)
     stored = _vectors(folder / VECTORS_FILE, entry) if entry.vectors_file else None
-    return _faiss_index(folder / FAISS_FILE, entry, space_id, num_threads, stored)
+    index = _faiss_index(folder / FAISS_FILE, entry, space_id, num_threads, stored)
+    return index if device.name == CPU else GpuIndex(index, device.name, float16=device.float16)
 
 
 def _require_possible(folder: Path, entry: IndexEntry) -> None:
@@ -113,8 +141,11 @@ def _faiss_index(
 
 def _qdrant_index(folder: Path, entry: IndexEntry, space_id: str) -> QdrantIndex:
     stored = _vectors(folder / VECTORS_FILE, entry)
-    points = None
-    if entry.num_rows:
+    points: Points | None = None
+    if (folder / GENERATION_FILE).exists():
+        server = QdrantServer(read_generation(folder), SEARCH_PATIENCE)
+        points = ServerPoints(server, entry.num_rows)
+    elif entry.num_rows:
         points = EdgePoints(folder / EDGE_FOLDER, entry.dim, entry.num_rows)
     return QdrantIndex(space_id, entry, points, stored)
 

@@ -30,6 +30,8 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
+        if isinstance(error.filename2, Path):  # from shutil; it would read `PosixPath(...)`
+            error.filename2 = str(error.filename2)
         raise
 
 

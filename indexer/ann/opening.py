@@ -120,7 +120,7 @@ def _faiss_index(
         raise _mismatch(path, (entry.num_rows, entry.padded_dim), (raw.ntotal, raw.d))
     if raw.metric_type != faiss.METRIC_INNER_PRODUCT or not raw.is_trained:
         raise IndexMismatch(f"{path}: not a trained index of inner products", file=str(path))
-    return FaissIndex(
+    index = FaissIndex(
         space_id,
         entry.dim,
         raw,
@@ -130,6 +130,13 @@ def _faiss_index(
         cpu_microseconds=entry.cpu_microseconds,
         read_only=True,
     )
+    if stored is None and not index.keeps_vectors:
+        raise IndexMismatch(
+            f"{path}: such an index cannot give its vectors back, and the manifest names no "
+            f"{VECTORS_FILE}",
+            file=str(path),
+        )
+    return index
 
 
 def _qdrant_index(folder: Path, entry: IndexEntry, space_id: str) -> QdrantIndex:

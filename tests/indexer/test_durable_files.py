@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from indexer.ann.faiss_index import FaissIndex, load_faiss
 from indexer.durable_files import (
     file_sha256,
+    naming,
     remove_half_written,
     replace_durably,
     sync_folder,
@@ -85,6 +87,15 @@ def test_a_folder_that_cannot_be_synced_is_named(
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match=f"Input/output error: '{tmp_path}'"):
         sync_folder(tmp_path)
+
+
+def test_both_files_of_a_copy_are_named_for_people(tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"content")
+    full = Path("/dev/full")
+    with pytest.raises(OSError, match="No space") as raised, naming(full):
+        shutil.copyfile(tmp_path / "source", full)
+    assert "PosixPath" not in str(raised.value)
+    assert "/dev/full" in str(raised.value)
 
 
 def test_arrays_are_read_again_as_they_were(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from indexer.ann.building import build_index
 from indexer.ann.index_entry import SearchSettings
-from indexer.ann.opening import IndexMismatch
+from indexer.ann.opening import IndexMismatch, open_index
 from indexer.catalog.catalog import Catalog
+from indexer.config import IndexConfig
 from indexer.data_dir import DataDir
 from indexer.manifest import (
     MANIFEST_FILE,
@@ -171,3 +173,14 @@ def test_an_index_that_faiss_cannot_read_is_named(folder: Path) -> None:
     (folder / "channels/pictures/index.faiss").write_bytes(b"IxFIrubbish")
     with pytest.raises(IndexMismatch, match=r"index\.faiss: cannot be read: "):
         opened(forged(folder))
+
+
+def test_an_index_that_loses_vectors_needs_them_beside_it(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((200, 16)).astype(np.float16)
+    built = build_index(vectors, "words", IndexConfig(factory="SQ8"))
+    built.write(tmp_path / "index.faiss")
+    np.save(tmp_path / "vectors.npy", vectors)
+    assert open_index(tmp_path, built.entry, "words").num_rows == 200
+    alone = msgspec.structs.replace(built.entry, vectors_file=False)
+    with pytest.raises(IndexMismatch, match=r"the manifest names no vectors\.npy"):
+        open_index(tmp_path, alone, "words")

@@ -15,7 +15,16 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
-PRELOADED = ["__main__", "benchmarks.crash_processes", "faiss", "numpy.ma", "sqlite3"]
+PRELOADED = [
+    "__main__",
+    "benchmarks.crash_look",
+    "benchmarks.crash_processes",
+    "faiss",
+    "litestar.testing",
+    "numpy.ma",
+    "search_api.app",
+    "sqlite3",
+]
 ResultT = TypeVar("ResultT")
 
 

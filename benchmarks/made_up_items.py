@@ -6,11 +6,12 @@ A collection of three channels, one per kind of index: flat, graph and the exact
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
+from encoders.config import EncoderConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Segment
 from encoders.space import Vectors, unit_rows
@@ -100,3 +101,44 @@ def made_up_write(
         attributes={"version": version},
     )
     return ItemWrite(record, channels)
+
+
+def made_up_text(item_id: str, version: int) -> str:
+    """Return words that `MadeUpEncoder` gives the first of an item's made-up vectors."""
+    return f"{item_id} {version}"
+
+
+class MadeUpEncoder:
+    """Encodes what `made_up_text` returns, in the space of made-up vectors."""
+
+    def __init__(self, identity: EncoderIdentity) -> None:
+        self.identity = identity
+
+    def encode(self, batch: Sequence[str]) -> Vectors:
+        """Return ``(len(batch), dim)`` float32 unit rows."""
+        named = [text.split() for text in batch]
+        rows = [
+            made_up_vectors(item_id, int(version), self.identity.dim)[:1]
+            for item_id, version in named
+        ]
+        return np.concatenate(rows)
+
+
+class MadeUpLoader:
+    """Stands in for `EncoderLoader`: there are no weights to load."""
+
+    def identify(self, config: EncoderConfig) -> EncoderIdentity:
+        """Return the one encoder there is."""
+        return next(iter(made_up_identities().values()))
+
+    def open(self, config: EncoderConfig) -> MadeUpEncoder:
+        """Return the one encoder there is."""
+        return MadeUpEncoder(self.identify(config))
+
+    def identify_recognizer(self, config: WhisperConfig) -> str:
+        """Refuse: nobody speaks here."""
+        raise LookupError("made-up items have no speech")
+
+    def open_recognizer(self, config: WhisperConfig) -> object:
+        """Refuse: nobody speaks here."""
+        raise LookupError("made-up items have no speech")

@@ -20,4 +20,6 @@ def test_kills_of_a_reindex_lose_no_write_and_stop_no_search(tmp_path: Path) -> 
     assert report.unmet_steps == []
     assert report.num_random_kills + report.num_step_kills == 20
     assert report.num_acknowledged > 300
+    assert report.num_taken_down > 0
+    assert report.num_rollbacks > 0
     assert report.num_answers > MIN_ANSWERS

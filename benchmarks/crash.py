@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -118,25 +119,37 @@ class CrashSuite:
         self._num_rounds = 0
         self._whole_seconds = 0.0
 
-    def run(self, num_random_kills: int, kills_per_step: int, max_step_kills: int | None) -> None:
+    def run(
+        self,
+        num_random_kills: int,
+        kills_per_step: int,
+        *,
+        max_steps: int | None = None,
+        max_seconds: float = math.inf,
+    ) -> None:
         """Prepare, kill and compare; what is wrong lies in `report` afterwards.
 
         Args:
             num_random_kills: kills at random moments of a reindex.
             kills_per_step: kills before each named step.
-            max_step_kills: no more than these, chosen at random; ``None`` for all.
+            max_steps: no more steps than these, chosen at random; ``None`` for all.
+            max_seconds: no kill begins later, whatever is left to do.
         """
         started = time.monotonic()
         answer_of(prepare, self.data_dir, self._ledger)
         probes = self._folder / "probes.json"
         prober = start(probe_until_told, self.data_dir, self._ledger, probes)
         steps = self._steps()
-        self._kill_at_random(num_random_kills)
-        kills = [step for step in steps for _ in range(kills_per_step)]
-        if max_step_kills is not None:
-            kills = self._moments.sample(kills, min(max_step_kills, len(kills)))
-        for step in kills:
-            self._kill_at_step(step, self._moments.randint(1, steps[step]))
+        chosen = list(steps)
+        if max_steps is not None:
+            chosen = self._moments.sample(chosen, min(max_steps, len(chosen)))
+        for step in self._order(chosen, num_random_kills, kills_per_step):
+            if time.monotonic() - started > max_seconds:
+                break
+            if step is None:
+                self._kill_at_random()
+            else:
+                self._kill_at_step(step, self._moments.randint(1, steps[step]))
         self._finish()
         prober.terminate()
         prober.join(MAX_SECONDS_PER_RUN)
@@ -163,8 +176,20 @@ class CrashSuite:
             self._look("a whole reindex")
         return steps
 
-    def _kill_at_random(self, num_kills: int) -> None:
-        while self.report.num_random_kills < num_kills:
+    def _order(
+        self, steps: Sequence[str], num_random_kills: int, kills_per_step: int
+    ) -> Iterator[str | None]:
+        """Yield where to kill, ``None`` for a random moment: every step once, then again."""
+        num_passes = max(1, kills_per_step)
+        for number in range(num_passes):
+            kills: list[str | None] = list(steps) if kills_per_step else []
+            kills += [None] * len(range(number, num_random_kills, num_passes))
+            self._moments.shuffle(kills)
+            yield from kills
+
+    def _kill_at_random(self) -> None:
+        killed = False
+        while not killed:
             moment = self._moments.uniform(0, self._whole_seconds)
             writer = self._start_writer()
             process = start(run_reindex, self.data_dir)
@@ -262,11 +287,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="at random moments")
     parser.add_argument("--each-step", type=int, default=10, help="before each named step")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
     parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         suite = CrashSuite(Path(scratch), options.seed)
-        suite.run(options.kills, options.each_step, None)
+        suite.run(options.kills, options.each_step, max_seconds=60 * options.minutes)
     print(json.dumps(suite.report.as_json(), indent=2))
     return int(bool(suite.report.problems))
 

@@ -15,6 +15,7 @@ from encoders.config import EncoderConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Segment
 from encoders.space import Vectors, unit_rows
+from encoders.speech.recognizer import SpeechRecognizer
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
 from indexer.config import CollectionConfig, parse_collection
 
@@ -139,6 +140,6 @@ class MadeUpLoader:
         """Refuse: nobody speaks here."""
         raise LookupError("made-up items have no speech")
 
-    def open_recognizer(self, config: WhisperConfig) -> object:
+    def open_recognizer(self, config: WhisperConfig) -> SpeechRecognizer:
         """Refuse: nobody speaks here."""
         raise LookupError("made-up items have no speech")

@@ -14,7 +14,7 @@ MIN_ANSWERS = 20
 @pytest.mark.timeout(600)
 def test_kills_of_a_reindex_lose_no_write_and_stop_no_search(tmp_path: Path) -> None:
     suite = CrashSuite(tmp_path, seed=3)
-    suite.run(num_random_kills=8, kills_per_step=1, max_step_kills=12)
+    suite.run(num_random_kills=8, kills_per_step=1, max_steps=12)
     report = suite.report
     assert report.problems == []
     assert report.unmet_steps == []

@@ -6,8 +6,8 @@ In each round something is written and two commands start together. One must pub
 is refused with exit code 3 (`lock_held`), or comes after and finds nothing to do. In fenced rounds
 the first is stopped (SIGSTOP) at a random moment while it holds the lock, the lock is taken away
 from it as a network file system might, the second publishes, and the first goes on: it must publish
-nothing, and notice (exit code 3, `writer_lease_lost`) unless it had not begun. After each round catalog, live snapshot and
-view are compared with what was written.
+nothing, and notice (exit code 3, `writer_lease_lost`) unless it had not begun. After each round
+catalog, live snapshot and view are compared with what was written.
 """
 
 from __future__ import annotations

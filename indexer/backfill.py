@@ -26,8 +26,8 @@ from indexer.config import ChannelConfig, CollectionConfig
 from indexer.errors import Refused
 from indexer.outcomes import IngestSummary
 from indexer.pipeline import IngestOptions, channel_identities, ingest, recognizer_ids
-from indexer.plan import fields_text
 from indexer.walk import is_gone
+from indexer.wanted_channels import fields_text
 
 WORDS_PER_BATCH = 256
 """Segments whose words are encoded and stored together."""

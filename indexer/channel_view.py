@@ -160,6 +160,17 @@ class ChannelView:
         index = ExactIndex(self._identity.space_id, self._identity.dim, self._delta.vectors)
         return index.search(queries, k, among=Selection(allowed[self._delta.item_rows]))
 
+    def item_rows(self, rows: Rows) -> Rows:
+        """Return the item row of each segment row, -1 for -1; any shape."""
+        if self._opened is None:
+            return np.where(rows == NO_ROW, NO_ROW, self._delta.item_rows[rows])
+        if self._delta.num_rows == 0:
+            return np.where(rows == NO_ROW, NO_ROW, self._opened.item_rows[rows])
+        early = self._opened.item_rows[np.minimum(rows, self._offset - 1)]
+        late = self._delta.item_rows[np.maximum(rows - self._offset, 0)]
+        found = np.where(rows < self._offset, early, late)
+        return np.where(rows == NO_ROW, NO_ROW, found)
+
     def segments(self, rows: Rows) -> SegmentColumns:
         """Return item, times and words of segment rows, in the order given."""
         early, late = self._split(rows)

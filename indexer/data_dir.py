@@ -67,6 +67,11 @@ class DataDir:
         return self.root / "blobs"
 
     @property
+    def keys(self) -> Path:
+        """The API keys that a server accepts; of each only a hash."""
+        return self.root / "keys.json"
+
+    @property
     def thumbnails(self) -> Path:
         """Small pictures made once for display, by content; safe to delete."""
         return self.root / "thumbnails"

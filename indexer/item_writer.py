@@ -37,7 +37,8 @@ from indexer.given_vectors import channel_vectors
 from indexer.item_operations import DeleteItem, Operation, PutBlob, PutVectors
 from indexer.known_files import KnownFiles
 from indexer.outcomes import IngestSummary
-from indexer.plan import PlannedItem, Planner
+from indexer.plan import Planner
+from indexer.planned_item import PlannedItem
 from indexer.runners.local import EncodeFailed, LocalRunner, ModelOpener
 from indexer.walk import FoundFile
 

@@ -151,6 +151,25 @@ class LiveView:
         """Return item, times and words of segment rows, in the order given."""
         return self._channel(channel).segments(np.asarray(rows, dtype=np.int64))
 
+    def item_rows(self, channel: str, rows: Rows) -> Rows:
+        """Return the item row of each segment row, -1 for -1; any shape."""
+        return self._channel(channel).item_rows(rows)
+
+    def item_ids(self, item_rows: Rows) -> list[str]:
+        """Return the ids of items.
+
+        Args:
+            item_rows: ``(n,)`` rows of `items`.
+        """
+        first = self.delta.first_row
+        if self.snapshot is not None and (item_rows < first).all():
+            # Of one table: taking from two together copies them first.
+            items = self.snapshot.items
+        else:
+            items = self.items
+        ids: list[str] = items.column("item_id").take(pa.array(item_rows)).to_pylist()
+        return ids
+
     def segment_rows(self, channel: str, item_row: int) -> Rows:
         """Return the rows of an item's segments in a channel, in order."""
         return self._channel(channel).rows_of_item(item_row)

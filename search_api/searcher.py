@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,7 @@ from indexer.config import CollectionConfig
 from indexer.live_view import LiveView, UnknownChannel
 from search_api.channel_search import search_channel
 from search_api.errors import (
+    InvalidRequest,
     ItemNotFound,
     NoChannel,
     UnknownCollection,
@@ -32,7 +34,14 @@ from search_api.fusion import RankedItem, fuse_ranks, merge_channels
 from search_api.hits import make_hits
 from search_api.live_recall import AnsweredSearch
 from search_api.query_vectors import QueryEncoder
-from search_api.schemas import SearchOptions, SearchRequest, SearchResponse
+from search_api.schemas import (
+    MAX_QUERY_VECTORS,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+    VectorSearchResponse,
+)
+from search_api.vector_search import read_vectors, search_vectors
 
 T = TypeVar("T")
 
@@ -120,6 +129,42 @@ class Searcher:
                 channels=askable,
             )
         return await self._run(lambda: self._rank(view, found.channels, options, started))
+
+    async def search_vectors(
+        self, content: bytes, channel: str, options: SearchOptions
+    ) -> VectorSearchResponse:
+        """Return the items nearest to each of many raw vectors.
+
+        Args:
+            content: float32, lowest byte first, row by row.
+            channel: whose space they are in.
+            options: modalities, filter and limit; its channels are not looked at.
+
+        Raises:
+            InvalidRequest: they are not vectors of this channel's length.
+            UnknownCollection, UnknownChannel, UnknownModality, FilterError: naming what there is.
+            NoChannel: the channel holds nothing of these modalities.
+        """
+        started = time.perf_counter()
+        self._selected_channels(msgspec.structs.replace(options, channels=[channel]))
+        self._parsed_filter(options)
+        view = self._view_of()
+
+        def work() -> VectorSearchResponse:
+            vectors = read_vectors(content, view.channels[channel].dim)
+            if len(vectors) > MAX_QUERY_VECTORS:
+                raise InvalidRequest(f"{len(vectors)} vectors; at most {MAX_QUERY_VECTORS}")
+            among = self._mask(view, options)
+            answer = search_vectors(view, channel, vectors, options.limit, among)
+            return VectorSearchResponse(
+                item_ids=answer.item_ids,
+                scores=answer.scores,
+                snapshot=view.snapshot_id,
+                mode=answer.mode,
+                took_ms=round(1000 * (time.perf_counter() - started), 3),
+            )
+
+        return await self._run(work)
 
     def _selected_channels(self, options: SearchOptions) -> list[str]:
         """Return the channels that the request selects, in collection order, after checking it."""

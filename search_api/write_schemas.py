@@ -9,7 +9,7 @@ import msgspec
 from encoders.media.content import Medium
 from indexer.catalog.job_records import JobState
 from indexer.item_operations import GivenVectors
-from search_api.problems import Problem
+from search_api.schemas import Problem
 
 MAX_STORED_TEXT_CHARS = 2_000_000
 MAX_OPERATIONS = 1000

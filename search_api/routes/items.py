@@ -90,7 +90,7 @@ async def stored_item(service: SearchService, item_id: str, collection: str | No
     return item
 
 
-@get("/", responses=problem_responses(400, 404, 429), summary="List items")
+@get("/", responses=problem_responses(400, 404, 429), summary="List items", access="read")
 async def list_items(
     service: Service,
     after: Annotated[
@@ -119,7 +119,12 @@ async def list_items(
     )
 
 
-@get("/{item_id:str}", responses=problem_responses(400, 404, 429), summary="Read an item")
+@get(
+    "/{item_id:str}",
+    responses=problem_responses(400, 404, 429),
+    summary="Read an item",
+    access="read",
+)
 async def read_item(
     item_id: FromPath[str],
     service: Service,
@@ -133,6 +138,7 @@ async def read_item(
     "/{item_id:str}/similar",
     responses=problem_responses(400, 404, 429, 503),
     summary="Find similar items",
+    access="read",
 )
 async def similar_items(
     item_id: FromPath[str],
@@ -160,6 +166,7 @@ async def similar_items(
     http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 429),
     summary="Read the file of an item",
+    access="read",
 )
 async def item_media(
     item_id: FromPath[str],
@@ -182,6 +189,7 @@ async def item_media(
     http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 422, 429, 503),
     summary="Read what browsers can play of an item",
+    access="read",
 )
 async def item_playable(
     item_id: FromPath[str],
@@ -209,6 +217,7 @@ async def item_playable(
     responses=problem_responses(400, 404, 410, 429, 503, 504),
     media_type=THUMBNAIL_TYPE,
     summary="Read a small picture of an item",
+    access="read",
 )
 async def item_thumbnail(
     item_id: FromPath[str],

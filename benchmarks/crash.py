@@ -260,8 +260,8 @@ class CrashSuite:
             answer_of(run_reindex, self.data_dir)
         self._look("the last reindex")
         self.report.problems += answer_of(look_at_takedowns, self.data_dir, self._ledger)
-        snapshots = self.data_dir.snapshots("made-up")
-        leftovers = sorted(path.name for path in snapshots.iterdir() if path.name.startswith("."))
+        folders = (self.data_dir.snapshots("made-up"), self.data_dir.writer_lock("made-up").parent)
+        leftovers = [each.name for one in folders for each in one.iterdir() if each.name[0] == "."]
         if leftovers:
             self.report.problems.append(f"left over after a whole reindex: {leftovers}")
 

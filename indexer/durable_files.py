@@ -30,14 +30,18 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def temporary_prefix(path: Path) -> str:
-    """Return how the names begin under which `replace_durably` writes; a kill leaves one behind."""
-    return f".{path.name}-"
+SUFFIX_BYTES = 4
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what runs of `replace_durably` left that were killed; the caller writes it alone."""
+    for leftover in path.parent.glob(f".{path.name}-{'[0-9a-f]' * 2 * SUFFIX_BYTES}"):
+        leftover.unlink()
 
 
 def replace_durably(path: Path, content: bytes) -> None:
     """Give a file new content in one step: a reader sees the old or the new, never a part."""
-    temporary = path.with_name(f"{temporary_prefix(path)}{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(SUFFIX_BYTES)}")
     try:
         temporary.write_bytes(content)
         sync_file(temporary)

@@ -14,7 +14,7 @@ from filelock import FileLock
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from indexer.data_dir import DataDir
-from indexer.durable_files import replace_durably, temporary_prefix
+from indexer.durable_files import remove_leftovers, replace_durably
 from indexer.errors import Refused
 from indexer.gate import GateReport
 from indexer.lock import Lease, require_newest
@@ -324,9 +324,7 @@ def _swap(
         gates,
     )
     path = pointer_path(data_dir, collection)
-    # Whoever holds the publish lock is alone: these were left by runs that were killed.
-    for leftover in path.parent.glob(f"{temporary_prefix(path)}*"):
-        leftover.unlink()
+    remove_leftovers(path)  # whoever holds the publish lock is alone
     replace_durably(path, msgspec.json.encode(pointer))
 
 

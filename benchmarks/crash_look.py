@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.crash_writers import REQUESTED_BY
+from benchmarks.crash_writers import REQUESTED_BY, is_upload, num_segments
 from benchmarks.made_up_items import (
     COLLECTION,
     content_sha256,
@@ -26,7 +26,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord, ItemWrite
 from indexer.catalog.takedown_records import TakenDown
 from indexer.data_dir import DataDir
-from indexer.item_writer import SOURCE, VECTORS_FORMAT
+from indexer.item_writer import SOURCE
 from indexer.live_view import LiveCollection, LiveView
 from indexer.publish import finished_snapshots, kept_snapshots, roll_back
 from indexer.snapshot_files import mapped_items
@@ -89,17 +89,11 @@ def _version(item: ItemRecord) -> int:
 
 
 def _vectors(item: ItemRecord) -> Vectors:
-    vectors = made_up_vectors(item.item_id, _version(item))
-    # Words that came by a request make one segment.
-    return vectors[:1] if _is_upload(item) else vectors
-
-
-def _is_upload(item: ItemRecord) -> bool:
-    return item.source == SOURCE and item.format != VECTORS_FORMAT
+    return made_up_vectors(item.item_id, _version(item))[: num_segments(item)]
 
 
 def _lost_original(item: ItemRecord) -> str | None:
-    if not _is_upload(item):
+    if not is_upload(item):
         return None
     try:
         words = Path(item.location).read_text(encoding="utf-8")

@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.crash_writers import NUM_ITEMS, Stop, catalog_writes, item_name
+from benchmarks.crash_writers import (
+    NUM_ITEMS,
+    Stop,
+    catalog_writes,
+    item_name,
+    num_segments,
+)
 from benchmarks.made_up_items import (
     COLLECTION,
     made_up_collection,
@@ -163,7 +169,10 @@ def rebuild(data_dir: DataDir, copy: DataDir) -> None:
         identities = made_up_identities()
         writes = [
             made_up_write(
-                known.item.item_id, int(str(known.item.attributes["version"])), identities
+                known.item.item_id,
+                int(str(known.item.attributes["version"])),
+                identities,
+                num_segments(known.item),
             )
             for known in catalog.known_items(COLLECTION)
         ]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from benchmarks.made_up_items import (
     COLLECTION,
+    SEGMENTS_PER_ITEM,
     YAML,
     MadeUpLoader,
     made_up_collection,
@@ -22,8 +23,10 @@ from benchmarks.made_up_items import (
 )
 from benchmarks.write_ledger import LedgerLog, PutRefused
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.records import ItemRecord
 from indexer.catalog.takedown_records import TakenDown
 from indexer.data_dir import DataDir
+from indexer.item_writer import SOURCE, VECTORS_FORMAT
 from indexer.takedown import take_down
 
 NUM_ITEMS = 120
@@ -139,8 +142,18 @@ def _content(item_id: str, version: int) -> dict[str, Any]:
 
 
 def is_text(version: int) -> bool:
-    """Tell whether the API is given this version as words, which make one segment."""
+    """Tell whether the API is given this version as words."""
     return version % 2 == 1
+
+
+def is_upload(item: ItemRecord) -> bool:
+    """Tell whether an item came to the API as words, which are kept as its original."""
+    return item.source == SOURCE and item.format != VECTORS_FORMAT
+
+
+def num_segments(item: ItemRecord) -> int:
+    """Return how many vectors each channel should hold of an item."""
+    return 1 if is_upload(item) else SEGMENTS_PER_ITEM
 
 
 def _require(answer: Any, *expected: int) -> None:

@@ -65,7 +65,10 @@ def made_up_vectors(item_id: str, version: int, dim: int = DIM) -> Vectors:
 
 
 def made_up_write(
-    item_id: str, version: int, identities: Mapping[str, EncoderIdentity]
+    item_id: str,
+    version: int,
+    identities: Mapping[str, EncoderIdentity],
+    num_segments: int = SEGMENTS_PER_ITEM,
 ) -> ItemWrite:
     """Return the write that makes an item be of this version.
 
@@ -73,6 +76,7 @@ def made_up_write(
         item_id: which item.
         version: which content it has; also its attribute ``version``.
         identities: the encoder of each channel.
+        num_segments: how many of its vectors it has.
     """
     sha256 = content_sha256(item_id, version)
     channels = tuple(
@@ -83,9 +87,9 @@ def made_up_write(
             segmentation_id="made-up",
             source_sha256=sha256,
             segments=tuple(
-                Segment(text=f"{item_id} {version} {number}") for number in range(SEGMENTS_PER_ITEM)
+                Segment(text=f"{item_id} {version} {number}") for number in range(num_segments)
             ),
-            vectors=made_up_vectors(item_id, version, identity.dim),
+            vectors=made_up_vectors(item_id, version, identity.dim)[:num_segments],
         )
         for name, identity in identities.items()
     )

@@ -17,9 +17,12 @@ from typing import Any, TypeVar
 
 PRELOADED = [
     "__main__",
+    "benchmarks.crash_look",
     "benchmarks.crash_processes",
     "faiss",
+    "litestar.testing",
     "numpy.ma",
+    "search_api.app",
     "sqlite3",
     # What commands import when they run.
     "indexer.pipeline",

@@ -6,14 +6,16 @@ A collection of three channels, one per kind of index: flat, graph and the exact
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 
+from encoders.config import EncoderConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Segment
 from encoders.space import Vectors, unit_rows
+from encoders.speech.recognizer import SpeechRecognizer
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
 from indexer.config import CollectionConfig, parse_collection
 
@@ -63,7 +65,10 @@ def made_up_vectors(item_id: str, version: int, dim: int = DIM) -> Vectors:
 
 
 def made_up_write(
-    item_id: str, version: int, identities: Mapping[str, EncoderIdentity]
+    item_id: str,
+    version: int,
+    identities: Mapping[str, EncoderIdentity],
+    num_segments: int = SEGMENTS_PER_ITEM,
 ) -> ItemWrite:
     """Return the write that makes an item be of this version.
 
@@ -71,6 +76,7 @@ def made_up_write(
         item_id: which item.
         version: which content it has; also its attribute ``version``.
         identities: the encoder of each channel.
+        num_segments: how many of its vectors it has.
     """
     sha256 = content_sha256(item_id, version)
     channels = tuple(
@@ -81,9 +87,9 @@ def made_up_write(
             segmentation_id="made-up",
             source_sha256=sha256,
             segments=tuple(
-                Segment(text=f"{item_id} {version} {number}") for number in range(SEGMENTS_PER_ITEM)
+                Segment(text=f"{item_id} {version} {number}") for number in range(num_segments)
             ),
-            vectors=made_up_vectors(item_id, version, identity.dim),
+            vectors=made_up_vectors(item_id, version, identity.dim)[:num_segments],
         )
         for name, identity in identities.items()
     )
@@ -100,3 +106,44 @@ def made_up_write(
         attributes={"version": version},
     )
     return ItemWrite(record, channels)
+
+
+def made_up_text(item_id: str, version: int) -> str:
+    """Return words that `MadeUpEncoder` gives the first of an item's made-up vectors."""
+    return f"{item_id} {version}"
+
+
+class MadeUpEncoder:
+    """Encodes what `made_up_text` returns, in the space of made-up vectors."""
+
+    def __init__(self, identity: EncoderIdentity) -> None:
+        self.identity = identity
+
+    def encode(self, batch: Sequence[str]) -> Vectors:
+        """Return ``(len(batch), dim)`` float32 unit rows."""
+        named = [text.split() for text in batch]
+        rows = [
+            made_up_vectors(item_id, int(version), self.identity.dim)[:1]
+            for item_id, version in named
+        ]
+        return np.concatenate(rows)
+
+
+class MadeUpLoader:
+    """Stands in for `EncoderLoader`: there are no weights to load."""
+
+    def identify(self, config: EncoderConfig) -> EncoderIdentity:
+        """Return the one encoder there is."""
+        return next(iter(made_up_identities().values()))
+
+    def open(self, config: EncoderConfig) -> MadeUpEncoder:
+        """Return the one encoder there is."""
+        return MadeUpEncoder(self.identify(config))
+
+    def identify_recognizer(self, config: WhisperConfig) -> str:
+        """Refuse: nobody speaks here."""
+        raise LookupError("made-up items have no speech")
+
+    def open_recognizer(self, config: WhisperConfig) -> SpeechRecognizer:
+        """Refuse: nobody speaks here."""
+        raise LookupError("made-up items have no speech")

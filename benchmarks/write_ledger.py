@@ -16,6 +16,10 @@ GONE = None
 """The version of an item that is not there."""
 
 
+class PutRefused(Exception):
+    """A put was refused because the item was taken down."""
+
+
 class LedgerLog:
     """Appends a line before and one after each deed: a deed with the first alone is open."""
 
@@ -35,11 +39,18 @@ class LedgerLog:
 
     @contextmanager
     def deed(self, deed: Deed, item_id: str, version: int = 0) -> Iterator[None]:
-        """Note a deed; it counts as acknowledged when the block ends without an error."""
+        """Note a deed; it counts as acknowledged when the block ends without an error.
+
+        That a put was refused is an answer too, and noted.
+        """
         # One call each: the kernel holds what a process wrote although that process is killed.
         os.write(self._descriptor, f"begin {deed} {item_id} {version}\n".encode())
-        yield
-        os.write(self._descriptor, b"done\n")
+        try:
+            yield
+        except PutRefused:
+            os.write(self._descriptor, b"refused\n")
+        else:
+            os.write(self._descriptor, b"done\n")
 
 
 @dataclass(slots=True)
@@ -53,35 +64,61 @@ class Ledger:
     """Items whose takedown was acknowledged: they never come back, whatever is put."""
 
     num_acknowledged: int = 0
+    num_refused: int = 0
+
+    wrong: list[str] = field(default_factory=list)
+    """Answers that should not have been given."""
+
+    _maybe_taken_down: set[str] = field(default_factory=set)
+    _open: tuple[Deed, str, int | None] | None = None
+    _rest: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Read a log; a line that was cut by the writer's death counts as not written."""
         ledger = cls()
-        open_deed: tuple[Deed, str, int | None] | None = None
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if not line.endswith("\n"):
-                break
+        ledger.take(path.read_text(encoding="utf-8"))
+        ledger.close()
+        return ledger
+
+    def take(self, text: str) -> None:
+        """Go on with the next part of a log; the last line may be half there yet."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
             word, *rest = line.split()
             if word == "begin":
-                if open_deed is not None:
-                    ledger._maybe(*open_deed)
+                self.close()
                 deed, item_id, version = rest
-                open_deed = _as_deed(deed), item_id, int(version) if deed == "put" else GONE
-            elif open_deed is not None:
-                ledger._done(*open_deed)
-                open_deed = None
-        if open_deed is not None:
-            ledger._maybe(*open_deed)
-        return ledger
+                self._open = _as_deed(deed), item_id, int(version) if deed == "put" else GONE
+            elif self._open is not None:
+                settle = self._done if word == "done" else self._refused
+                settle(*self._open)
+                self._open = None
+
+    def close(self) -> None:
+        """Count the deed that is open as one that may have happened or not."""
+        if self._open is not None:
+            self._maybe(*self._open)
+            self._open = None
 
     def _done(self, deed: Deed, item_id: str, version: int | None) -> None:
         self.num_acknowledged += 1
         if deed == "takedown":
             self.taken_down.add(item_id)
+        elif deed == "put" and item_id in self.taken_down:
+            self.wrong.append(f"version {version} of {item_id} was taken in after its takedown")
         self.versions[item_id] = {GONE if item_id in self.taken_down else version}
 
+    def _refused(self, deed: Deed, item_id: str, version: int | None) -> None:
+        self.num_refused += 1
+        if item_id not in self.taken_down | self._maybe_taken_down:
+            self.wrong.append(f"version {version} of {item_id} was refused: it was taken down?")
+        self.taken_down.add(item_id)
+        self.versions[item_id] = {GONE}
+
     def _maybe(self, deed: Deed, item_id: str, version: int | None) -> None:
+        if deed == "takedown":
+            self._maybe_taken_down.add(item_id)
         if item_id not in self.taken_down:
             self.versions.setdefault(item_id, {GONE}).add(version)
 
@@ -92,7 +129,7 @@ class Ledger:
             found: the version of every item that is there.
             where: what was looked at.
         """
-        problems = []
+        problems = list(self.wrong)
         for item_id, allowed in self.versions.items():
             version = found.get(item_id, GONE)
             if version in allowed:

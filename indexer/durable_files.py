@@ -95,9 +95,12 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+SUFFIX_BYTES = 4
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Give a file new content in one step: a reader sees the old or the new, never a part."""
-    temporary = path.with_name(f"{_temporary_prefix(path)}{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(SUFFIX_BYTES)}")
     try:
         write_file(temporary, content)
         sync_file(temporary)
@@ -110,12 +113,8 @@ def replace_durably(path: Path, content: bytes) -> None:
 
 def remove_half_written(path: Path) -> None:
     """Remove what killed calls of `replace_durably` left; nobody else may be replacing the file."""
-    for leftover in path.parent.glob(f"{_temporary_prefix(path)}*"):
+    for leftover in path.parent.glob(f".{path.name}-{'[0-9a-f]' * 2 * SUFFIX_BYTES}"):
         leftover.unlink()
-
-
-def _temporary_prefix(path: Path) -> str:
-    return f".{path.name}-"
 
 
 def file_sha256(path: Path) -> str:

@@ -248,8 +248,21 @@ class LiveCollection:
         self._num_threads = num_threads
         self._device = device
         self._lock = threading.Lock()
+        """Held while a view takes the place of another."""
+
+        self._opening = threading.Lock()
+        """Held while a snapshot is opened; never asked for with the other one in hand."""
+
+        self._failure: KindredError | None = None
+        """Why the live snapshot could not be opened the last time."""
+
         self._pointer: PointerStamp | None = None
         self._view: LiveView | None = None
+
+    @property
+    def latest(self) -> LiveView | None:
+        """The current view, ``None`` before the first."""
+        return self._view
 
     def view(self) -> LiveView:
         """Return the current view, making the first one if need be."""
@@ -262,6 +275,9 @@ class LiveCollection:
     def refresh(self) -> bool:
         """Take in what was written and published since the last time; cheap if nothing was.
 
+        One call at a time opens a new snapshot, which takes as long as that is large. Other calls
+        wait for it only if there is no view yet; else they take in what was written and return.
+
         Returns:
             Whether there is a new view.
 
@@ -271,30 +287,45 @@ class LiveCollection:
                 made before stays, and keeps taking in writes.
         """
         with self._lock:
-            pointer = pointer_stamp(self._data_dir, self._config.name)
-            change_seq = self._catalog.change_seq(self._config.name)
-            known = self._view
-            moved = known is None or pointer != self._pointer
-            if known is not None and not moved and change_seq == known.change_seq:
-                return False
-            failure: KindredError | None = None
-            if moved:
-                try:
-                    snapshot = self._opened_snapshot()
-                except KindredError as error:
-                    if known is None:
-                        raise
-                    failure = error
-                else:
-                    self._view = self._first_view(snapshot)
-                    self._pointer = pointer
-                    return True
-            assert known is not None
-            if change_seq != known.change_seq:
-                self._view = self._next_view(known)
-            if failure is not None:
-                raise failure
-            return True
+            is_new = self._take_in_writes()
+            is_first = self._view is None
+        if pointer_stamp(self._data_dir, self._config.name) == self._pointer and not is_first:
+            return is_new
+        if not self._opening.acquire(blocking=is_first):
+            if self._failure is not None:
+                raise self._failure
+            return is_new
+        try:
+            return self._follow_pointer() or is_new
+        finally:
+            self._opening.release()
+
+    def _take_in_writes(self) -> bool:
+        """Add what was written to the view there is; the caller holds the lock of views."""
+        if self._view is None or self._catalog.change_seq(self._config.name) == (
+            self._view.change_seq
+        ):
+            return False
+        self._view = self._next_view(self._view)
+        return True
+
+    def _follow_pointer(self) -> bool:
+        """Make a view of the live snapshot, if there is none; the caller is alone in opening."""
+        pointer = pointer_stamp(self._data_dir, self._config.name)
+        if self._view is not None and pointer == self._pointer:
+            return False
+        try:
+            # Without the lock: whoever writes meanwhile finds what was written in the view before.
+            view = self._first_view(self._opened_snapshot())
+        except KindredError as error:
+            self._failure = error
+            raise
+        with self._lock:
+            # Nothing that the view before has taken in may be missing.
+            self._view = view
+            self._take_in_writes()
+            self._pointer, self._failure = pointer, None
+        return True
 
     def _opened_snapshot(self) -> OpenedSnapshot | None:
         path = live_snapshot_path(self._data_dir, self._config.name)

@@ -161,38 +161,39 @@ class SearchService:
 
         Whatever was committed before the call can be found after it.
         """
-        # One at a time: the view of an earlier call must not take the place of a later one's.
-        with self._refreshing:
-            self._refresh()
-
-    def _refresh(self) -> None:
         collection = self.collection
         try:
             collection.refresh()
-            view = collection.view()
         except Exception as error:
-            if isinstance(error, SpaceMismatch) and self._successor is not None:
-                return  # the encoders of the live snapshot are being loaded
-            # Whatever is wrong (a damaged snapshot, a full disk, a locked catalog), the next
-            # attempt is due in a moment and what was read before still answers.
-            problem = error.message if isinstance(error, KindredError) else type(error).__name__
-            if problem != self.view_problem:
-                log.error("cannot read the newest state", exc_info=error)
-            self.view_problem = problem
-            self.metrics.refresh_failures.inc()
-            if self._view is None:
-                return
-            # Beside a new snapshot that is damaged, the view of the old one takes in writes.
-            view = collection.view()
+            # What was written is in the view all the same, unless there is none yet.
+            self._note_problem(error)
         else:
             self.view_problem = None
-        if collection is not self.collection:
-            return  # switched meanwhile
-        self._view = view
+        self._show(collection)
+
+    def _note_problem(self, error: Exception) -> None:
+        if isinstance(error, SpaceMismatch) and self._successor is not None:
+            return  # the encoders of the live snapshot are being loaded
+        # Whatever is wrong (a damaged snapshot, a full disk, a locked catalog), the next attempt is
+        # due in a moment and what was read before still answers.
+        problem = error.message if isinstance(error, KindredError) else type(error).__name__
+        if problem != self.view_problem:
+            log.error("cannot read the newest state", exc_info=error)
+        self.view_problem = problem
+        self.metrics.refresh_failures.inc()
+
+    def _show(self, collection: LiveCollection) -> None:
+        """Answer from what a collection has read last."""
+        # One at a time: the view of an earlier call must not take the place of a later one's.
+        with self._refreshing:
+            view = collection.latest
+            if view is None or collection is not self.collection:  # switched meanwhile
+                return
+            self._view = view
         name = self.config.name
-        self.metrics.items.labels(name).set(int(self._view.live.sum()))
-        self.metrics.delta_items.labels(name).set(self._view.num_delta_items)
-        self.metrics.change_seq.labels(name).set(self._view.change_seq)
+        self.metrics.items.labels(name).set(int(view.live.sum()))
+        self.metrics.delta_items.labels(name).set(view.num_delta_items)
+        self.metrics.change_seq.labels(name).set(view.change_seq)
 
     async def keep_fresh(self) -> None:
         """Refresh until cancelled, in a thread of its own so that searches never delay it."""
@@ -233,9 +234,10 @@ class SearchService:
         retired = asyncio.create_task(self._retire(self.encoder))
         self._retiring.add(retired)
         retired.add_done_callback(self._retiring.discard)
-        self.config, self.encoder, self.collection = config, encoder, collection
-        self._view, self._successor, self._switch_problem = view, None, None
-        self.searcher = self._new_searcher()
+        with self._refreshing:  # nobody may be about to show a view of before
+            self.config, self.encoder, self.collection = config, encoder, collection
+            self._view, self._successor, self._switch_problem = view, None, None
+            self.searcher = self._new_searcher()
         log.info("switched encoders", snapshot=view.snapshot_id)
 
     def _find_successor(self) -> CollectionConfig | None:

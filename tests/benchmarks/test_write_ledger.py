@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.write_ledger import Ledger, LedgerLog
+from benchmarks.write_ledger import Ledger, LedgerLog, PutRefused
 
 
 @pytest.fixture
@@ -56,9 +56,48 @@ def test_a_line_that_was_cut_was_not_written(path: Path) -> None:
 
 def test_what_was_taken_down_stays_away_whatever_is_put(path: Path) -> None:
     with LedgerLog(path) as log:
-        for deed in ("put", "takedown", "put"):
+        for deed in ("put", "takedown"):
             with log.deed(deed, "a", 1):
                 pass
+        with log.deed("put", "a", 2):
+            raise PutRefused
     ledger = Ledger.read(path)
+    assert (ledger.num_acknowledged, ledger.num_refused) == (2, 1)
     assert ledger.problems({}, "here") == []
     assert ledger.problems({"a": 1}, "here") == ["here: a was taken down and is back as version 1"]
+
+
+def test_a_put_after_a_takedown_must_be_refused_and_no_other(path: Path) -> None:
+    with LedgerLog(path) as log:
+        for deed, item_id in (("takedown", "a"), ("put", "a")):
+            with log.deed(deed, item_id, 1):
+                pass
+        with log.deed("put", "b", 2):
+            raise PutRefused
+    assert Ledger.read(path).problems({}, "here") == [
+        "version 1 of a was taken in after its takedown",
+        "version 2 of b was refused: it was taken down?",
+    ]
+
+
+def test_a_refusal_says_that_an_open_takedown_took_place(path: Path) -> None:
+    with LedgerLog(path) as log:
+        with log.deed("put", "a", 1):
+            pass
+        with pytest.raises(KeyboardInterrupt), log.deed("takedown", "a"):
+            raise KeyboardInterrupt
+    ledger = Ledger.read(path)
+    assert ledger.problems({"a": 1}, "here") == ledger.problems({}, "here") == []
+    with LedgerLog(path) as log, log.deed("put", "a", 2):
+        raise PutRefused
+    ledger = Ledger.read(path)
+    assert ledger.taken_down == {"a"}
+    assert len(ledger.problems({"a": 1}, "here")) == 1
+
+
+def test_a_log_is_read_as_it_grows(path: Path) -> None:
+    ledger = Ledger()
+    for part in ("begin takedown a 0\nbegin put b", " 1\ndone", "\nbegin takedown c 0\ndone\n"):
+        ledger.take(part)
+    assert ledger.taken_down == {"c"}
+    assert ledger.versions == {"a": {None}, "b": {1}, "c": {None}}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,6 +238,40 @@ def test_a_damaged_snapshot_is_never_served(
     publish_new(catalog, data_dir)
     assert live.refresh()
     assert_view_is(live.view(), truth, 0)
+
+
+def test_writes_do_not_wait_for_a_snapshot_that_is_being_opened(
+    catalog: Catalog, data_dir: DataDir, live: LiveCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth: Truth = {}
+    put(catalog, truth, "a", 1)
+    put(catalog, truth, "b", 2)
+    live.refresh()
+    published = publish_new(catalog, data_dir).manifest.snapshot_id
+    opening, go_on, open_one = threading.Event(), threading.Event(), Snapshot.open
+
+    def slowly(*arguments: Any, **options: Any) -> Snapshot:
+        opening.set()
+        assert go_on.wait(60)
+        return open_one(*arguments, **options)
+
+    monkeypatch.setattr(Snapshot, "open", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(live.refresh)
+        try:
+            assert opening.wait(60)
+            put(catalog, truth, "c", 3)
+            catalog.delete(COLLECTION, ["a"])
+            del truth["a"]
+            assert live.refresh(), "without waiting"
+            assert live.view().snapshot_id is None
+            assert_view_is(live.view(), truth, 0)
+        finally:
+            go_on.set()
+        assert following.result()
+    assert live.view().snapshot_id == published
+    assert_view_is(live.view(), truth, 0)
+    assert not live.refresh()
 
 
 def test_a_snapshot_of_another_space_is_not_served(catalog: Catalog, data_dir: DataDir) -> None:

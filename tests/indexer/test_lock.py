@@ -66,3 +66,17 @@ def test_a_removed_or_damaged_count_is_not_taken_for_the_newest(tmp_path: Path) 
         data_dir.lease("starter").write_bytes(content)
         with pytest.raises(LeaseDamaged, match=r"starter\.lease: not a lease"):
             require_newest(data_dir, lease)
+
+
+def test_what_killed_writers_left_of_their_leases_goes_with_the_next(tmp_path: Path) -> None:
+    data_dir = DataDir(tmp_path)
+    path = data_dir.lease("starter")
+    path.parent.mkdir(parents=True)
+    left = path.with_name(f".{path.name}-0123abcd")
+    others = data_dir.lease("starter.lease-x")
+    kept = others.with_name(f".{others.name}-0123abcd")
+    left.touch()
+    kept.touch()
+    assert take_lease(data_dir, "starter", "reindex").token == 1
+    assert not left.exists()
+    assert kept.exists()

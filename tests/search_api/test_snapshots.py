@@ -9,7 +9,9 @@ from typing import Any
 from litestar.testing import TestClient
 
 from indexer.publish import finished_snapshots
+from indexer.publish import publish as publish_snapshot
 from indexer.reindex import reindex
+from indexer.snapshot import build_snapshot
 from tests.search_api.small_collection import SmallCollection
 
 
@@ -83,6 +85,24 @@ def test_a_damaged_snapshot_is_refused_and_the_live_one_stays(
     assert refused.json()["code"] == "rollback_refused"
     assert "items.arrow" in refused.json()["detail"]
     assert client.get("/v1/snapshots").json()["snapshots"][0]["live"]
+
+
+def test_writes_are_found_although_the_live_snapshot_is_damaged(
+    client: TestClient[Any], small: SmallCollection
+) -> None:
+    before = publish(small)
+    until_served(client, before)
+    snapshot = build_snapshot(small.catalog, small.data_dir, small.config, small.identities())
+    damaged = snapshot.path / "items.arrow"
+    damaged.write_bytes(damaged.read_bytes() + b"?")
+    publish_snapshot(snapshot, small.data_dir)
+    body = {"text": "a purple umbrella", "attributes": {"title": "umbrella"}}
+    assert client.put("/v1/items/late", json=body).status_code == 201
+    question = {"query": {"item_id": "late"}, "limit": 1}
+    assert client.post("/v1/search", json=question).status_code == 200
+    assert client.delete("/v1/items/late").status_code == 204
+    assert client.post("/v1/search", json=question).status_code == 404
+    assert client.get("/v1/collections").json()["collections"][0]["snapshot"] == before
 
 
 def test_nobody_from_elsewhere_may_roll_back(

@@ -9,7 +9,7 @@ SOURCES := encoders indexer search_api benchmarks tests
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: help setup browser demo test lint types faults crash bench-ann bench-encode bench-ingest bench-memory bench-questions bench-retrieval bench-speech bench-video clean
+.PHONY: help setup browser demo test lint types faults crash disk-faults mutations bench-ann bench-encode bench-ingest bench-memory bench-questions bench-retrieval bench-speech bench-video clean
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -55,6 +55,12 @@ faults: setup ## Kill ingest and reindex ten times each and check what is left.
 
 crash: setup ## Kill a reindex 200 times and ten times before each of its steps, beside writers (an hour).
 	$(BIN)/python -m benchmarks.crash --kills 200 --each-step 10
+
+disk-faults: setup ## Fail each write of each command, fill disks, limit files, and check what is left (an hour).
+	$(BIN)/python -m benchmarks.disk_faults
+
+mutations: setup ## Damage 3000 files of snapshots and 500 manifests, with and without fitting digests.
+	$(BIN)/python -m benchmarks.mutations
 
 bench-ann: setup ## Indexes against the libraries of the extra `ann-peers`; BENCH_ANN=--quick for 3 minutes.
 	$(BIN)/python -m benchmarks.ann $(BENCH_ANN)

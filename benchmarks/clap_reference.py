@@ -170,7 +170,7 @@ def _torchaudio() -> Any:
     extension._IS_TORCHAUDIO_EXT_AVAILABLE = False
     extension.fail_if_no_align = lambda function: function
     sys.modules[extension.__name__] = extension
-    import torchaudio
+    import torchaudio  # type: ignore[import-not-found,unused-ignore]
 
     return torchaudio
 

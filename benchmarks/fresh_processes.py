@@ -15,7 +15,19 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar
 
-PRELOADED = ["__main__", "benchmarks.crash_processes", "faiss", "numpy.ma", "sqlite3"]
+PRELOADED = [
+    "__main__",
+    "benchmarks.crash_processes",
+    "faiss",
+    "numpy.ma",
+    "sqlite3",
+    # What commands import when they run.
+    "indexer.pipeline",
+    "indexer.reindex",
+    "indexer.restore",
+    "indexer.takedown",
+    "search_api.cli.main",
+]
 ResultT = TypeVar("ResultT")
 
 

@@ -267,6 +267,8 @@ def _write(
         options = {name: value for name, value in options.items() if name not in ("crf", "b")}
     with av.open(str(path), "w", format=video.container) as container:
         stream = container.add_stream(video.codec, rate=video.frames_per_second, options=options)
+        if not isinstance(stream, av.VideoStream):
+            raise TypeError(f"{video.codec} is no video codec, it made a {stream.type} stream")
         stream.width, stream.height, stream.pix_fmt = video.width_px, video.height_px, "yuv420p"
         stream.codec_context.time_base = 1 / video.frames_per_second
         if bit_rate is not None:

@@ -90,7 +90,8 @@ def _parsed(name: str, version: str, sha256: str) -> Vectors:
     if found.shape != (words.size, GLOVE_DIM):
         raise ValueError(f"expected {words.size} vectors of {GLOVE_DIM}, got {found.shape}")
     # A word without a direction cannot be near to anything.
-    return found[np.linalg.norm(found, axis=1) > 0]
+    with_direction: Vectors = found[np.linalg.norm(found, axis=1) > 0]
+    return with_direction
 
 
 NUM_CLUSTERS = 2_000

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast, get_args
 
 Deed = Literal["put", "delete", "takedown"]
 
@@ -109,9 +109,9 @@ class Ledger:
 
 
 def _as_deed(word: str) -> Deed:
-    if word == "put" or word == "delete" or word == "takedown":
-        return word
-    raise ValueError(f"a ledger knows put, delete and takedown, got {word!r}")
+    if word not in get_args(Deed):
+        raise ValueError(f"a ledger knows {', '.join(get_args(Deed))}, got {word!r}")
+    return cast(Deed, word)
 
 
 def _words(versions: set[int | None]) -> str:

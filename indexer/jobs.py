@@ -13,7 +13,8 @@ from encoders.space import Vectors
 from encoders.speech.recognizer import RecordingLanguage, SpeechWindow
 from indexer.catalog.records import ItemRecord, Outcome, OutcomeState
 from indexer.errors import AttributesError
-from indexer.plan import ChannelTask, PlannedItem, Plans, Skipped
+from indexer.plan import Plans
+from indexer.planned_item import ChannelTask, PlannedItem, Skipped
 from indexer.walk import FoundFile
 
 

@@ -14,7 +14,7 @@ from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from encoders.space import Vectors
 from indexer.ann.opening import ON_PROCESSOR, IndexDevice
-from indexer.ann.vector_index import NO_ROW, Neighbors, Rows
+from indexer.ann.vector_index import NO_ROW, ItemCondition, Neighbors, Rows
 from indexer.catalog.catalog import Catalog
 from indexer.channel_view import ChannelInfo, ChannelView, SegmentColumns
 from indexer.config import CollectionConfig
@@ -116,8 +116,19 @@ class LiveView:
         """The collection's channels, in the order of its configuration."""
         return {name: channel.info for name, channel in self._channels.items()}
 
+    @cached_property
+    def filters_itself(self) -> bool:
+        """Whether an engine below this view can filter on what is stored about items."""
+        channels = self.snapshot.channels.values() if self.snapshot else ()
+        return any(channel.filters_itself for channel in channels)
+
     def search(
-        self, channel: str, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None
+        self,
+        channel: str,
+        queries: Vectors,
+        k: int,
+        among: NDArray[np.bool_] | None = None,
+        condition: ItemCondition | None = None,
     ) -> Neighbors:
         """Return the nearest segments of live items.
 
@@ -126,6 +137,7 @@ class LiveView:
             queries: ``(num_queries, dim)`` float32 unit rows of the channel's space.
             k: how many segments.
             among: mask over the rows of `items`: which may be found; all live ones when ``None``.
+            condition: what all of ``among`` satisfy, for engines that filter by themselves.
 
         Returns:
             Neighbours whose rows are segment rows of this view.
@@ -136,7 +148,7 @@ class LiveView:
         """
         if among is not None and among.shape != self.live.shape:
             raise ValueError(f"among must be {self.live.shape}, got {among.shape}")
-        return self._channel(channel).search(queries, k, self.live, among)
+        return self._channel(channel).search(queries, k, self.live, among, condition)
 
     def search_exactly(
         self, channel: str, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None
@@ -152,6 +164,25 @@ class LiveView:
         """Return item, times and words of segment rows, in the order given."""
         return self._channel(channel).segments(np.asarray(rows, dtype=np.int64))
 
+    def item_rows(self, channel: str, rows: Rows) -> Rows:
+        """Return the item row of each segment row, -1 for -1; any shape."""
+        return self._channel(channel).item_rows(rows)
+
+    def item_ids(self, item_rows: Rows) -> list[str]:
+        """Return the ids of items.
+
+        Args:
+            item_rows: ``(n,)`` rows of `items`.
+        """
+        first = self.delta.first_row
+        if self.snapshot is not None and (item_rows < first).all():
+            # Of one table: taking from two together copies them first.
+            items = self.snapshot.items
+        else:
+            items = self.items
+        ids: list[str] = items.column("item_id").take(pa.array(item_rows)).to_pylist()
+        return ids
+
     def segment_rows(self, channel: str, item_row: int) -> Rows:
         """Return the rows of an item's segments in a channel, in order."""
         return self._channel(channel).rows_of_item(item_row)
@@ -159,6 +190,15 @@ class LiveView:
     def vectors(self, channel: str, rows: Rows) -> Vectors:
         """Return the vectors of segment rows: ``(len(rows), dim)`` float32."""
         return self._channel(channel).vectors(np.asarray(rows, dtype=np.int64))
+
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        if self.snapshot is not None:
+            self.snapshot.check()
 
     def item_row(self, item_id: str) -> int | None:
         """Return the row of a live item, ``None`` if there is none of this id."""

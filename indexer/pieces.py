@@ -32,7 +32,7 @@ from encoders.media.segmentation import utterance_segments, window_ranges
 from encoders.media.video_decoder import STRETCH_SECONDS as VIDEO_STRETCH_SECONDS
 from encoders.speech.recognizer import SAMPLE_RATE_HZ, RecordingLanguage, SpeechRecognizer
 from indexer.jobs import Heard, Job, Piece, SpeechPiece
-from indexer.plan import ChannelTask
+from indexer.planned_item import ChannelTask
 from indexer.transcript_files import language_of
 
 STRETCH_SECONDS = 60.0

@@ -8,18 +8,14 @@ channel.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Set
+from dataclasses import replace
 from typing import Any, Protocol
 
-from encoders.config import EncoderConfig, SegmentsConfig, WhisperConfig
 from encoders.encoder import EncoderIdentity
 from encoders.media.content import Medium
 from encoders.media.rejection import MediaRejected
-from encoders.media.segmentation import segmentation_id
 from encoders.media.sniff import sniff
 from indexer.attributes import (
     AttributeFile,
@@ -28,74 +24,15 @@ from indexer.attributes import (
     typed_attributes,
 )
 from indexer.catalog.catalog import Catalog
-from indexer.catalog.records import ChannelState, ChannelVectors, ItemRecord, ItemWrite, KnownItem
+from indexer.catalog.records import ItemRecord, KnownItem
 from indexer.catalog.takedown_records import why_refused
-from indexer.config import ChannelConfig, CollectionConfig
+from indexer.config import CollectionConfig
 from indexer.errors import NoChannelForItem
-from indexer.known_files import KnownFiles, content_sha256, is_untouched
-from indexer.transcript_files import chosen_transcript, said_besides_words
+from indexer.known_files import KnownFiles, is_untouched
+from indexer.planned_item import ChannelTask, PlannedItem, Skipped
+from indexer.transcript_files import said_besides_words
 from indexer.walk import FoundFile
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelTask:
-    """One channel of one item that has to be encoded."""
-
-    channel: str
-    encoder: EncoderConfig
-    identity: EncoderIdentity
-    segments: SegmentsConfig
-    segmentation_id: str
-    source_sha256: str
-    fields_text: str | None = None
-    """The words to encode, for channels over attributes; ``None`` where the content is encoded."""
-
-    recognizer: WhisperConfig | None = None
-    """Hears what is said, for channels of speech."""
-
-    transcript: Path | None = None
-    """A file beside the recording that says what is said, so that nobody need listen."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedItem:
-    """What the plan says about one file."""
-
-    item: ItemRecord
-    tasks: tuple[ChannelTask, ...]
-    """Channels to decode and encode."""
-
-    reused: tuple[ChannelVectors, ...] = ()
-    """Channels copied from equal content."""
-
-    kept_channels: frozenset[str] = frozenset()
-    """Channels whose rows stay as they are."""
-
-    moved: bool = False
-    """The file lay elsewhere before."""
-
-    changed: bool = True
-    """Something about the item differs from what is stored."""
-
-    adds_encodings: bool = False
-    """All that differs is that some channels have vectors of other encoders only."""
-
-    def write(self, encoded: tuple[ChannelVectors, ...] = ()) -> ItemWrite:
-        """Return the catalog write that carries out this plan."""
-        return ItemWrite(
-            item=self.item,
-            channels=self.reused + encoded,
-            kept_channels=self.kept_channels,
-            adds_encodings=self.adds_encodings,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that this collection has no channel for, or that was taken down."""
-
-    reason: str
-    detail: str
+from indexer.wanted_channels import WantedChannels, is_encoded_by_another, is_stored
 
 
 class Plans(Protocol):
@@ -120,8 +57,7 @@ class Planner:
     ) -> None:
         self._catalog = catalog
         self._config = config
-        self._identities = identities
-        self._recognizer_ids = recognizer_ids
+        self._wanted = WantedChannels(config, identities, recognizer_ids)
         self._known = known
         self._attribute_file = attribute_file
 
@@ -157,7 +93,7 @@ class Planner:
         if known:
             # Pointed at through another folder, it is still the same file at the same place.
             item = replace(item, source=known.item.source, relative_path=known.item.relative_path)
-        wanted = self._wanted(item, found.transcripts)
+        wanted = self._wanted.of(item, found.transcripts)
         if not wanted:
             return Skipped("no_channel", _no_channel(self._config, medium, format_))
         return self._planned(item, wanted, before, moved is not None)
@@ -176,7 +112,7 @@ class Planner:
         Raises:
             NoChannelForItem: this collection has no channel for it.
         """
-        wanted = self._wanted(item)
+        wanted = self._wanted.of(item)
         if given_channels is not None:
             wanted = [
                 task
@@ -253,39 +189,11 @@ class Planner:
             attributes=attributes,
         )
 
-    def _wanted(self, item: ItemRecord, transcripts: tuple[Path, ...] = ()) -> list[ChannelTask]:
-        tasks = []
-        for name, channel in self._config.channels_for(item.medium).items():
-            text = fields_text(item.attributes, channel) if channel.fields else None
-            if text == "":
-                continue
-            transcript = None
-            if channel.recognizer is not None:
-                transcript = chosen_transcript(transcripts, channel.recognizer.language)
-            tasks.append(
-                ChannelTask(
-                    channel=name,
-                    encoder=channel.encoder,
-                    identity=self._identities[name],
-                    segments=channel.segments,
-                    segmentation_id=segmentation_id(
-                        channel.segments,
-                        fields=channel.fields,
-                        recognizer_id=self._recognizer_ids.get(name),
-                    ),
-                    source_sha256=_source_sha256(item.content_sha256, text, transcript),
-                    fields_text=text,
-                    recognizer=channel.recognizer,
-                    transcript=transcript,
-                )
-            )
-        return tasks
-
     def _planned(
         self, item: ItemRecord, wanted: list[ChannelTask], before: KnownItem | None, moved: bool
     ) -> PlannedItem:
         stored = before.channels if before else {}
-        kept = frozenset(task.channel for task in wanted if _is_stored(task, stored))
+        kept = frozenset(task.channel for task in wanted if is_stored(task, stored))
         tasks, reused = [], []
         for task in wanted:
             if task.channel in kept:
@@ -308,7 +216,7 @@ class Planner:
         adds_encodings = (
             as_before
             and bool(missing)
-            and all(_is_encoded_by_another(task, stored[task.channel]) for task in missing)
+            and all(is_encoded_by_another(task, stored[task.channel]) for task in missing)
         )
         changed = bool(missing) or not as_before
         return PlannedItem(item, tuple(tasks), tuple(reused), kept, moved, changed, adds_encodings)
@@ -324,35 +232,6 @@ class Planner:
             width_px=twin.width_px,
             height_px=twin.height_px,
         )
-
-
-def _source_sha256(content: str, fields_text: str | None, transcript: Path | None) -> str:
-    """Return the sha256 of what a channel encodes."""
-    if fields_text is not None:
-        return text_sha256(fields_text)
-    if transcript is None:
-        return content
-    try:
-        return content_sha256(transcript)
-    except MediaRejected as error:
-        # Else it would look as if the recording itself could not be read.
-        raise MediaRejected(error.reason, f"{transcript.name}: {error.message}") from error
-
-
-def _is_stored(task: ChannelTask, stored: Mapping[str, Sequence[ChannelState]]) -> bool:
-    wanted = (task.identity.encoder_id, task.segmentation_id, task.source_sha256)
-    return any(
-        (state.encoder_id, state.segmentation_id, state.source_sha256) == wanted
-        for state in stored.get(task.channel, ())
-    )
-
-
-def _is_encoded_by_another(task: ChannelTask, states: Sequence[ChannelState]) -> bool:
-    """Tell whether only other encoders' vectors of what a task encodes are there."""
-    return all(
-        state.encoder_id != task.identity.encoder_id and state.source_sha256 == task.source_sha256
-        for state in states
-    )
 
 
 def _differs(item: ItemRecord, stored: ItemRecord) -> bool:
@@ -371,23 +250,6 @@ def _differs(item: ItemRecord, stored: ItemRecord) -> bool:
         stored.mtime_ns,
         dict(stored.attributes),
     )
-
-
-def fields_text(attributes: Mapping[str, object], channel: ChannelConfig) -> str:
-    """Return the words of a channel over attributes, or an empty string when there are none."""
-    parts: list[str] = []
-    for name in channel.fields:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            parts.append(value)
-        elif isinstance(value, list):
-            parts.extend(str(entry) for entry in value)
-    return ". ".join(part.strip() for part in parts if part.strip())
-
-
-def text_sha256(text: str) -> str:
-    """Return the sha256 of a text's UTF-8 bytes, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stat(found: FoundFile) -> os.stat_result:

@@ -107,8 +107,14 @@ class RollbackRefused(KindredError):
     code = "rollback_refused"
 
 
+class NotAuthenticated(KindredError):
+    """A request without an API key, or with one that is not accepted."""
+
+    code = "not_authenticated"
+
+
 class NotAllowed(KindredError):
-    """A change that not everybody who reaches the server may make."""
+    """A request that whoever sends it may not make."""
 
     code = "not_allowed"
 

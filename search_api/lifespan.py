@@ -7,10 +7,12 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import structlog
 from litestar import Litestar
 
+from search_api.access.limit_service import SOCKET_NAME, CountedBySupervisor, CountedHere
 from search_api.metrics import Metrics
 from search_api.service import MakeEncoder, open_service
 from search_api.settings import Settings
@@ -28,6 +30,8 @@ async def serving(
     service = await asyncio.to_thread(open_service, settings, make_encoder, metrics)
     await asyncio.to_thread(service.refresh)
     app.state.service = service
+    limits = rate_limits(settings)
+    app.state.rate_limits = limits
     tasks = [
         asyncio.create_task(service.keep_fresh()),
         asyncio.create_task(service.writes.job_runner.run()),
@@ -41,7 +45,15 @@ async def serving(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await limits.aclose()
         await service.aclose()
+
+
+def rate_limits(settings: Settings) -> CountedBySupervisor | CountedHere:
+    """Return what counts requests: the supervisor for its workers, else this process for itself."""
+    if settings.encoder_sockets is None:
+        return CountedHere()
+    return CountedBySupervisor(Path(settings.encoder_sockets) / SOCKET_NAME)
 
 
 async def end_with_supervisor(supervisor_pid: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +25,9 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
-from indexer.catalog.database import CatalogBusy
+from indexer.ann.edge_host import EdgeFailed
+from indexer.ann.qdrant_errors import QdrantServerFailed
+from indexer.catalog.database import CatalogBusy, CatalogFull
 from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
 from indexer.errors import (
     AttributesError,
@@ -35,9 +39,11 @@ from indexer.errors import (
     VectorSpaceMismatch,
 )
 from indexer.live_view import UnknownChannel
-from indexer.publish import NoSuchSnapshot
+from indexer.publish import AliasesBehind, NoSuchSnapshot
 from indexer.runners.local import EncodeFailed
 from indexer.takedown import PurgeRefused
+from search_api.access.key_file import KeysUnreadable
+from search_api.access.rate_limit import LimitsUnreachable, TooManyRequests
 from search_api.errors import (
     InvalidRequest,
     ItemNotFound,
@@ -45,6 +51,7 @@ from search_api.errors import (
     MediaGone,
     NoChannel,
     NotAllowed,
+    NotAuthenticated,
     NoThumbnail,
     NotPlayable,
     NoTranscript,
@@ -59,10 +66,15 @@ from search_api.errors import (
     WrongMediaType,
 )
 from search_api.filters import FilterError
+from search_api.model_guard import ModelSwitched
+from search_api.schemas import Problem
+from search_api.url_fetch import FetchFailed
+from search_api.web_address import UrlRefused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kindred:problem:"
 RETRY_SECONDS = 1
+AUTHENTICATE = 'Bearer realm="kindred"'
 
 STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -73,8 +85,11 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NoChannel: HTTPStatus.BAD_REQUEST,
     AttributesError: HTTPStatus.BAD_REQUEST,
     BadVectors: HTTPStatus.BAD_REQUEST,
+    NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,
     UrlNotTaken: HTTPStatus.FORBIDDEN,
+    UrlRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchFailed: HTTPStatus.BAD_GATEWAY,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     JobNotFound: HTTPStatus.NOT_FOUND,
@@ -97,12 +112,20 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     VectorSpaceMismatch: HTTPStatus.UNPROCESSABLE_ENTITY,
     EncodeFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyJobs: HTTPStatus.TOO_MANY_REQUESTS,
     CatalogBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    CatalogFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    LimitsUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
+    KeysUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelSwitched: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    EdgeFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    QdrantServerFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    AliasesBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelCorrupt: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -111,6 +134,8 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 """What a `KindredError` means in HTTP; an error that is not listed is the server's own fault."""
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 RETRY_STATUSES = frozenset(
     {
@@ -123,26 +148,13 @@ RETRY_STATUSES = frozenset(
 log = structlog.get_logger("kindred.api")
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error, as RFC 9457 describes it, with a stable ``code`` for programs."""
-
-    type: str
-    title: str
-    status: int
-    detail: str = ""
-    code: str = ""
-    errors: list[dict[str, Any]] = []
-    """What is wrong where, for requests that do not fit the schema."""
-
-    context: dict[str, Any] = {}
-    """The values behind ``detail``."""
-
-
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response[Any]:
     """Return ``problem`` as a response."""
     sent = dict(headers or {})
     if problem.status in RETRY_STATUSES or problem.code == KeyInUse.code:
         sent.setdefault("Retry-After", str(RETRY_SECONDS))
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        sent["WWW-Authenticate"] = AUTHENTICATE
     return Response(
         content=msgspec.json.encode(problem),
         status_code=problem.status,
@@ -194,7 +206,9 @@ def on_kindred_error(request: Request[Any, Any, Any], error: KindredError) -> Re
         isinstance(error, BeingPrepared) or request.url.path == "/readyz"
     ):
         log.warning("cannot answer", code=error.code, error=error.message, path=request.url.path)
-    return problem_response(problem)
+    wait = error.detail.get("wait_seconds")
+    headers = {"Retry-After": str(math.ceil(wait))} if isinstance(wait, float) else {}
+    return problem_response(problem, headers)
 
 
 def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -236,6 +250,15 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return problem_response(_internal_problem())
 
 
+def on_os_error(request: Request[Any, Any, Any], error: OSError) -> Response[Any]:
+    """Answer what the system refused: a full disk by name, all else as a fault of the server."""
+    if error.errno not in DISK_FULL:
+        return on_unexpected(request, error)
+    log.error("the disk is full", path=request.url.path, file=error.filename)
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    return problem_response(_problem(status, CatalogFull.code, "the server's disk is full"))
+
+
 def _internal_problem() -> Problem:
     return _problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -248,12 +271,14 @@ EXCEPTION_HANDLERS: dict[type[Exception] | int, Any] = {
     KindredError: on_kindred_error,
     HTTPException: on_http_exception,
     RecursionError: on_recursion,
+    OSError: on_os_error,
     Exception: on_unexpected,
 }
 
 _DESCRIPTIONS: Mapping[int, str] = {
     400: "The request does not fit what is documented.",
-    403: "This change is not open to whoever reaches the server.",
+    401: "There is no API key, or one that is not accepted.",
+    403: "The API key does not open this.",
     404: "There is no such thing.",
     409: "What was asked for cannot be done now; the detail says what stays as it was.",
     415: "The body is of a type that this route does not take.",
@@ -261,14 +286,22 @@ _DESCRIPTIONS: Mapping[int, str] = {
     413: "The body is too large.",
     416: "The range lies outside the file.",
     422: "The content cannot be taken: not media, nothing that a channel takes, or another space.",
-    429: "Too much waits already; try again.",
+    429: "Too much waits already, or the key sent too much; try again.",
     503: "The server cannot answer yet; try again.",
     504: "The answer took too long.",
+    507: "The server's disk is full; nothing was stored.",
 }
 
 
-def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """Return the OpenAPI entries for errors of a route."""
+def problem_responses(*statuses: int, needs_key: bool = True) -> dict[int, ResponseSpec]:
+    """Return the OpenAPI entries for errors of a route.
+
+    Args:
+        statuses: what it may answer.
+        needs_key: it does not let everybody in.
+    """
+    if needs_key:
+        statuses = (*statuses, 401, 403, 429, 503)
     return {
         status: ResponseSpec(
             data_container=Problem,
@@ -276,5 +309,5 @@ def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in statuses
+        for status in sorted(set(statuses))
     }

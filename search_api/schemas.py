@@ -14,6 +14,12 @@ from encoders.media.content import Medium, TranscriptOrigin
 MAX_TEXT_CHARS = 2000
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 10
+MAX_SEARCHES = 64
+"""Most searches in one batch."""
+
+MAX_QUERY_VECTORS = 4096
+"""Most raw vectors in one batch."""
+
 MAX_NAMES = 64
 """Most modalities or channels that one request may list."""
 
@@ -26,6 +32,21 @@ FilterBody = Annotated[
         examples=[{"field": "language", "equals": "en"}],
     ),
 ]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error, as RFC 9457 describes it, with a stable ``code`` for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    code: str = ""
+    errors: list[dict[str, Any]] = []
+    """What is wrong where, for requests that do not fit the schema."""
+
+    context: dict[str, Any] = {}
+    """The values behind ``detail``."""
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +144,38 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     channels the least is said.
     """
 
+    took_ms: float
+
+
+class BatchSearchRequest(_Request, frozen=True, kw_only=True):
+    """``POST /v1/search/batch`` as JSON."""
+
+    searches: Annotated[list[SearchRequest], msgspec.Meta(min_length=1, max_length=MAX_SEARCHES)]
+
+
+class BatchedSearch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one search of a batch; exactly one of both is there."""
+
+    answer: SearchResponse | None = None
+    error: Problem | None = None
+    """Why it could not be answered; the others are not touched by it."""
+
+
+class BatchSearchResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What each search answered, in order."""
+
+    results: list[BatchedSearch]
+
+
+class VectorSearchResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to raw vectors: for each its nearest items, nearest first."""
+
+    item_ids: list[list[str]]
+    scores: list[list[float]]
+    """Cosine of each item's best segment, in step with ``item_ids``."""
+
+    snapshot: str | None
+    mode: str
     took_ms: float
 
 
@@ -280,7 +333,10 @@ class RollbackOut(msgspec.Struct, frozen=True, kw_only=True):
     """Items written since it was built, which are searched beside it."""
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """``GET /healthz`` and ``GET /readyz`` when all is well."""
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``GET /healthz`` and ``GET /readyz`` when searches can be answered."""
 
     status: str
+
+    problems: list[str] = []
+    """Why the newest state is not what answers, such as a live snapshot that is damaged."""

@@ -21,6 +21,7 @@ from encoders.loading import EncoderLoader
 from encoders.models.lookup import required_models
 from encoders.query_plan import plan_queries
 from encoders.serving.messages import ErrorMessage
+from search_api.access.limit_service import SOCKET_NAME, LimitService
 from search_api.encoder_fleet import EncoderFleet
 from search_api.encoder_sockets import KEY_LENGTH, encoder_socket
 from search_api.query_vectors import planned_channels
@@ -98,12 +99,15 @@ def serve(settings: Settings, announce: Callable[[Settings], object] = tell_peop
         settings = settings.replace(
             encoder_sockets=str(sockets), uploads_dir=str(folder / "uploads")
         )
+        limits = LimitService(sockets / SOCKET_NAME)
+        limits.start()
         fleet = EncoderFleet(settings, sockets, tell_refusal)
         fleet.start(config)
         try:
             return _run_workers(settings, folder, announce)
         finally:
             fleet.stop()
+            limits.stop()
 
 
 def _run_workers(settings: Settings, folder: Path, announce: Callable[[Settings], object]) -> int:
@@ -143,14 +147,11 @@ def _run_workers(settings: Settings, folder: Path, announce: Callable[[Settings]
 
 def announcement(settings: Settings) -> str:
     """Return what people are told once the server listens."""
-    reach = (
-        "this machine only"
-        if is_loopback(settings.host)
-        else "open to everybody who reaches this address"
-    )
+    reach = "this machine only" if is_loopback(settings.host) else "every address that reaches it"
+    who = "with an API key" if settings.has_keys else "open to everybody there"
     return (
         f"Kindred serves {settings.collection} at {settings.url} "
-        f"({settings.workers} workers, {reach}); /readyz says when the models are loaded"
+        f"({settings.workers} workers; {reach}, {who}); /readyz says when the models are loaded"
     )
 
 

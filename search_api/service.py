@@ -40,6 +40,7 @@ from search_api.errors import NotReady, UnknownCollection
 from search_api.folding import Folding
 from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
+from search_api.model_guard import ModelGuard
 from search_api.playable import Playables
 from search_api.query_vectors import planned_channels
 from search_api.questions import Questions
@@ -110,6 +111,7 @@ class SearchService:
             # Those of now: a live snapshot that other encoders made brings them along.
             lambda: (self.config, self.encoder),
             self.refresh,
+            ModelGuard(self.settings.data, self.config.name, self.identities_of),
         )
 
     def _new_searcher(self) -> Searcher:
@@ -178,11 +180,15 @@ class SearchService:
                 log.error("cannot read the newest state", exc_info=error)
             self.view_problem = problem
             self.metrics.refresh_failures.inc()
-            return
+            if self._view is None:
+                return
+            # Beside a new snapshot that is damaged, the view of the old one takes in writes.
+            view = collection.view()
+        else:
+            self.view_problem = None
         if collection is not self.collection:
             return  # switched meanwhile
         self._view = view
-        self.view_problem = None
         name = self.config.name
         self.metrics.items.labels(name).set(int(self._view.live.sum()))
         self.metrics.delta_items.labels(name).set(self._view.num_delta_items)
@@ -207,6 +213,7 @@ class SearchService:
         try:
             config = await pool.run(self._find_successor)
             if config is None:
+                self._switch_problem = None
                 return
             encoder = self.make_encoder(self.settings, config)
             try:
@@ -252,13 +259,28 @@ class SearchService:
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
         reasons = []
-        if self._view is None:
+        view = self._view
+        if view is None:
             reasons.append(f"collection {self.config.name}: {self.view_problem}")
+        else:
+            try:
+                # Not in the searches' pool, which may be waiting for that very server.
+                await asyncio.to_thread(view.check)
+            except KindredError as error:
+                reasons.append(error.message)
         try:
             await self.encoder.ping()
         except KindredError as error:
             reasons.append(error.message)
         return reasons
+
+    def problems(self) -> list[str]:
+        """Return why searches are answered from an older state than the newest; mostly empty."""
+        if self._view is None:
+            return []
+        problems = [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        # Everybody may ask whether the server is ready, and need not know where its files lie.
+        return [problem.replace(f"{self.settings.data.root}/", "") for problem in problems]
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""

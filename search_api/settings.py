@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Positive = 2
 
     allow_anonymous: bool = False
-    """Listen beyond loopback although anybody who reaches the port may search."""
+    """Listen beyond loopback without API keys although anybody who reaches the port may search."""
 
     max_upload_bytes: Positive = 200_000_000
     """Largest file that ``POST /v1/search/media`` takes."""
@@ -71,6 +71,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     max_waiting_writes: Annotated[int, msgspec.Meta(ge=0)] = 16
     """Writes per worker that may wait for those threads; more are answered 429."""
+
+    fetch_urls: bool = False
+    """Take items that are given as URLs. Only the public internet is asked, see `url_fetch`."""
+
+    fetch_ports: Annotated[str, msgspec.Meta(pattern=r"^\d{1,5}(,\d{1,5})*$")] = "80,443"
+    """Ports that URLs may name."""
+
+    fetch_seconds: Seconds = 60.0
+    """How long fetching one file may take in all; it may be as large as an upload."""
 
     write_seconds: Seconds = 60.0
     """How long the encoders may take for one write."""
@@ -190,17 +199,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return the settings with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether API keys were made, so that nobody gets in without."""
+        return self.data.keys.exists()
+
     def check_exposure(self) -> None:
         """Refuse to listen beyond this machine while anybody may ask.
 
         Raises:
             ConfigError: saying how to allow it.
         """
-        if is_loopback(self.host) or self.allow_anonymous:
+        if is_loopback(self.host) or self.allow_anonymous or self.has_keys:
             return
         raise ConfigError(
-            f"{self.host} can be reached from other machines and the API has no keys: listen on "
-            f"127.0.0.1, or set {ALLOW_ANONYMOUS_VARIABLE}=1 to let everybody in who reaches it",
+            f"{self.host} can be reached from other machines and the API has no keys: make one "
+            "with `kindred keys create`, listen on 127.0.0.1, or set "
+            f"{ALLOW_ANONYMOUS_VARIABLE}=1 to let everybody in who reaches it",
             host=self.host,
             variable=ALLOW_ANONYMOUS_VARIABLE,
         )

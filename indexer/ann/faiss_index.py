@@ -28,6 +28,7 @@ from indexer.ann.vector_index import (
     nearest,
     no_neighbors,
 )
+from indexer.durable_files import naming
 
 __all__ = ["FaissIndex", "faiss_build", "load_faiss"]
 
@@ -35,6 +36,7 @@ FEW_QUERIES = 4
 """Up to so many queries are compared with scattered rows one by one; more share a copy of them."""
 
 MAX_KEPT_PARAMETERS = 64
+BYTES_PER_WRITE = 1 << 20
 
 
 class FaissIndex:
@@ -185,8 +187,16 @@ class FaissIndex:
         return np.ascontiguousarray(vectors)
 
     def write(self, path: Path) -> None:
-        """Write the index to a file; whoever calls makes it durable."""
-        self._faiss.write_index(self.index, str(path))
+        """Write the index to a file; whoever calls makes it durable.
+
+        Raises:
+            OSError: naming the file.
+        """
+        # Given a path, FAISS only prints that the last few KB could not be written, and what a full
+        # disk cut short looks complete.
+        with naming(path), path.open("wb", buffering=BYTES_PER_WRITE) as file:
+            writer = self._faiss.PyCallbackIOWriter(file.write)
+            self._faiss.write_index(self.index, writer)
 
     def padded(self, vectors: Vectors) -> Vectors:
         """Return vectors as wide as the index, float32."""

@@ -67,10 +67,24 @@ class PayloadCondition:
     """The columns it reads, with the type each was taken for."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemCondition:
+    """What an engine can filter on by itself, of what says which items a search may return."""
+
+    condition: PayloadCondition
+    mask: NDArray[np.bool_]
+    """``(num_items,)``: True where an item satisfies it; all that may be returned do."""
+
+
 class Selection:
     """The rows a search may return."""
 
-    def __init__(self, mask: NDArray[np.bool_], condition: PayloadCondition | None = None) -> None:
+    def __init__(
+        self,
+        mask: NDArray[np.bool_],
+        condition: PayloadCondition | None = None,
+        num_meeting: int | None = None,
+    ) -> None:
         self.mask = mask
         """``(num_rows,)``: True where a row may be returned."""
 
@@ -78,6 +92,8 @@ class Selection:
 
         self.condition = condition
         """What all selected rows satisfy, and perhaps some others: the mask decides."""
+
+        self._num_meeting = num_meeting
 
     @cached_property
     def rows(self) -> Rows:
@@ -88,6 +104,11 @@ class Selection:
     def num_selected(self) -> int:
         """How many rows may be returned."""
         return int(np.count_nonzero(self.mask))
+
+    @property
+    def num_meeting(self) -> int:
+        """How many rows satisfy the condition, as far as that is known: at least those selected."""
+        return self.num_selected if self._num_meeting is None else self._num_meeting
 
     @cached_property
     def bitmap(self) -> NDArray[np.uint8]:

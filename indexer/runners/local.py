@@ -22,7 +22,7 @@ from indexer.decode_ahead import DecodeAhead
 from indexer.jobs import Job, Piece, Sealed, Settled, SpeechPiece, failed_outcome
 from indexer.outcomes import IngestSummary
 from indexer.pieces import spoken_piece
-from indexer.plan import ChannelTask
+from indexer.planned_item import ChannelTask
 from indexer.runners.waiting_speech import HeardPiece, WaitingSpeech
 
 BATCH_SIZE = 32

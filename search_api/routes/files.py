@@ -9,7 +9,8 @@ from litestar import HttpMethod, Request, Response
 from litestar.response import Stream
 
 from search_api.byte_range import ByteRange, RangeNotSatisfiable, parse_range
-from search_api.problems import Problem, problem_response
+from search_api.problems import problem_response
+from search_api.schemas import Problem
 from search_api.stored_media import StoredMedia, read_chunks
 
 MEDIA_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.datastructures import UploadFile
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody
 from litestar.params import FromPath, HeaderParameter
 
-from search_api.errors import InvalidRequest, UploadTooLarge, WrongMediaType
+from search_api.errors import InvalidRequest
 from search_api.keyed_requests import Answer
-from search_api.local_only import require_loopback
 from search_api.operation_results import job_out
 from search_api.problems import problem_responses
+from search_api.routes.bodies import JSON, MULTIPART, decoded, inlined_schema, json_body
 from search_api.routes.items import ITEM_READS, CollectionName
 from search_api.service import Service
 from search_api.write_schemas import (
@@ -30,19 +29,12 @@ from search_api.write_schemas import (
     PutItem,
 )
 
-JSON = "application/json"
-MULTIPART = "multipart/form-data"
-MAX_JSON_BYTES = 16_000_000
-INSTEAD = "use `kindred ingest` and `kindred delete`"
-
 Prefer = Annotated[
     str | None,
     HeaderParameter(
         name="Prefer", description="`respond-async`: make it a job and do not wait for it."
     ),
 ]
-
-BodyT = TypeVar("BodyT")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -52,21 +44,6 @@ IdempotencyKey = Annotated[
         "within a day, and answered alike.",
     ),
 ]
-
-
-def inlined_schema(kind: type) -> dict[str, Any]:
-    """Return the JSON schema of a struct that refers to nothing outside itself."""
-    (schema,), components = msgspec.json.schema_components([kind], ref_template="{name}")
-
-    def resolved(value: Any) -> Any:
-        if isinstance(value, dict):
-            if "$ref" in value:
-                return resolved(components[value["$ref"]])
-            return {key: resolved(each) for key, each in value.items()}
-        return [resolved(each) for each in value] if isinstance(value, list) else value
-
-    found: dict[str, Any] = resolved(schema)
-    return found
 
 
 @dataclass
@@ -109,42 +86,6 @@ def wants_job(prefer: str | None) -> bool:
     """Tell whether a request asks not to be waited for (RFC 7240)."""
     wishes = (prefer or "").replace(";", ",").split(",")
     return "respond-async" in (wish.strip().lower() for wish in wishes)
-
-
-def decoded(body: bytes | str, kind: type[BodyT], where: str) -> BodyT:
-    """Return a JSON body.
-
-    Raises:
-        InvalidRequest: saying what does not fit.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise InvalidRequest(f"{where}: {error}") from error
-
-
-async def json_body(request: Request[Any, Any, Any], kind: type[BodyT]) -> BodyT:
-    """Read a body that must be JSON.
-
-    Raises:
-        WrongMediaType: it says that it is something else. Browsers send other types to any server
-            that a page names, without asking it first.
-        UploadTooLarge: it is larger than `MAX_JSON_BYTES`.
-        InvalidRequest: it does not fit.
-    """
-    sent = request.content_type[0]
-    if sent != JSON:
-        raise WrongMediaType(f"expected Content-Type {JSON}, got {sent or 'none'}")
-    announced = request.content_length or 0
-    body = b"" if announced > MAX_JSON_BYTES else await request.body()
-    if max(announced, len(body)) > MAX_JSON_BYTES:
-        raise UploadTooLarge(
-            f"the JSON has {max(announced, len(body))} bytes; at most {MAX_JSON_BYTES} are taken",
-            max_bytes=MAX_JSON_BYTES,
-        )
-    if not body:
-        raise InvalidRequest("the request has no body")
-    return decoded(body, kind, "body")
 
 
 async def file_form(request: Request[Any, Any, Any]) -> tuple[UploadFile, PutFileOptions]:
@@ -191,8 +132,9 @@ def described(kind: type, description: str) -> ResponseSpec:
         201: described(ItemWritten, "There was no such item before."),
         202: described(JobAccepted, "It takes long, or was not to be waited for: a job."),
     }
-    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504, 507),
     summary="Store an item",
+    access="write",
 )
 async def put_item(
     item_id: FromPath[str],
@@ -207,7 +149,6 @@ async def put_item(
     found by this worker; all others find it within a second. Long media become a job instead,
     which is carried out whatever happens to the server.
     """
-    require_loopback(service.settings, INSTEAD)
     if request.content_type[0] == MULTIPART:
         upload, options = await file_form(request)
         service.require_collection(options.collection)
@@ -226,8 +167,9 @@ async def put_item(
 @delete(
     "/{item_id:str}",
     status_code=204,
-    responses=problem_responses(400, 403, 404, 409, 422, 429, 503),
+    responses=problem_responses(400, 403, 404, 409, 422, 429, 503, 507),
     summary="Delete an item",
+    access="write",
 )
 async def delete_item(
     item_id: FromPath[str],
@@ -236,7 +178,6 @@ async def delete_item(
     collection: CollectionName = None,
 ) -> None:
     """Remove an item from search at once. A later write or ingest brings it back."""
-    require_loopback(service.settings, INSTEAD)
     service.require_collection(collection)
     await service.writes.delete(item_id, idempotency_key)
 
@@ -249,8 +190,9 @@ async def delete_item(
         200: described(BatchAnswer, "What became of each operation."),
         202: described(JobAccepted, "There are many, or they were not to be waited for: a job."),
     }
-    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504, 507),
     summary="Store and delete many items",
+    access="write",
 )
 async def change_items(
     request: Request[Any, Any, Any],
@@ -259,7 +201,6 @@ async def change_items(
     prefer: Prefer = None,
 ) -> Response[Any]:
     """Carry out up to 1000 operations, in order; one that cannot be fails alone."""
-    require_loopback(service.settings, INSTEAD)
     body = await json_body(request, BatchRequest)
     service.require_collection(body.collection)
     answer = await service.writes.batch(
@@ -268,7 +209,9 @@ async def change_items(
     return answer_response(answer)
 
 
-@get("/{job_id:str}", responses=problem_responses(400, 404, 429), summary="Read a job")
+@get(
+    "/{job_id:str}", responses=problem_responses(400, 404, 429), summary="Read a job", access="read"
+)
 async def read_job(
     job_id: FromPath[str], service: Service, collection: CollectionName = None
 ) -> JobOut:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from encoders.media.content import MEDIA, Medium
 from encoders.media.item import check_item_id
+from indexer.catalog.locations import stored_location
 from indexer.catalog.records import ItemRecord
 from search_api.errors import ItemNotFound, UnknownModality
 from search_api.playable import version_name
@@ -62,7 +63,7 @@ def item_out(item: ItemRecord) -> ItemOut:
         item_id=item.item_id,
         modality=item.medium,
         format=item.format,
-        location=item.location,
+        location=stored_location(item),
         attributes=dict(item.attributes),
         content_sha256=item.content_sha256,
         size_bytes=item.size_bytes,
@@ -90,7 +91,7 @@ async def stored_item(service: SearchService, item_id: str, collection: str | No
     return item
 
 
-@get("/", responses=problem_responses(400, 404, 429), summary="List items")
+@get("/", responses=problem_responses(400, 404, 429), summary="List items", access="read")
 async def list_items(
     service: Service,
     after: Annotated[
@@ -119,7 +120,12 @@ async def list_items(
     )
 
 
-@get("/{item_id:str}", responses=problem_responses(400, 404, 429), summary="Read an item")
+@get(
+    "/{item_id:str}",
+    responses=problem_responses(400, 404, 429),
+    summary="Read an item",
+    access="read",
+)
 async def read_item(
     item_id: FromPath[str],
     service: Service,
@@ -133,6 +139,7 @@ async def read_item(
     "/{item_id:str}/similar",
     responses=problem_responses(400, 404, 429, 503),
     summary="Find similar items",
+    access="read",
 )
 async def similar_items(
     item_id: FromPath[str],
@@ -160,6 +167,7 @@ async def similar_items(
     http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 429),
     summary="Read the file of an item",
+    access="read",
 )
 async def item_media(
     item_id: FromPath[str],
@@ -182,6 +190,7 @@ async def item_media(
     http_method=GET_AND_HEAD,
     responses=FILE_RESPONSES | problem_responses(400, 404, 410, 416, 422, 429, 503),
     summary="Read what browsers can play of an item",
+    access="read",
 )
 async def item_playable(
     item_id: FromPath[str],
@@ -209,6 +218,7 @@ async def item_playable(
     responses=problem_responses(400, 404, 410, 429, 503, 504),
     media_type=THUMBNAIL_TYPE,
     summary="Read a small picture of an item",
+    access="read",
 )
 async def item_thumbnail(
     item_id: FromPath[str],

@@ -13,7 +13,6 @@ from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable
 from indexer.publish import kept_snapshots, roll_back
 from indexer.smoke_search import SmokeSearchFailed
 from search_api.errors import RollbackRefused
-from search_api.local_only import require_loopback
 from search_api.problems import problem_responses
 from search_api.schemas import (
     ChannelOut,
@@ -29,7 +28,9 @@ from search_api.schemas import (
 from search_api.service import Service
 
 
-@get("/collections", responses=problem_responses(429, 503), summary="List collections")
+@get(
+    "/collections", responses=problem_responses(429, 503), summary="List collections", access="read"
+)
 async def list_collections(service: Service) -> CollectionList:
     """Return the collections that are served and what they hold now."""
     config, view, plan = service.config, service.view(), service.encoder.plan
@@ -61,7 +62,9 @@ async def list_collections(service: Service) -> CollectionList:
     )
 
 
-@get("/failures", responses=problem_responses(400, 404, 429), summary="List failures")
+@get(
+    "/failures", responses=problem_responses(400, 404, 429), summary="List failures", access="read"
+)
 async def list_failures(
     service: Service,
     collection: FromQuery[str | None] = None,
@@ -85,7 +88,12 @@ async def list_failures(
     )
 
 
-@get("/snapshots", responses=problem_responses(400, 404, 429), summary="List snapshots")
+@get(
+    "/snapshots",
+    responses=problem_responses(400, 404, 429),
+    summary="List snapshots",
+    access="read",
+)
 async def list_snapshots(
     service: Service,
     collection: FromQuery[str | None] = None,
@@ -100,8 +108,9 @@ async def list_snapshots(
 @post(
     "/rollback",
     status_code=HTTP_200_OK,
-    responses=problem_responses(400, 403, 404, 409),
+    responses=problem_responses(400, 403, 404, 409, 503),
     summary="Serve an earlier snapshot again",
+    access="admin",
 )
 async def rollback(data: JSONBody[RollbackRequest], service: Service) -> RollbackOut:
     """Go back to the snapshot before the live one, or to the one named.
@@ -110,7 +119,6 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
     ingest or reindex publishes a new snapshot.
     """
     service.require_collection(data.collection)
-    require_loopback(service.settings, "run `kindred rollback`")
     settings, name = service.settings, service.config.name
     try:
         # Not in the searches' pool: a large snapshot is read whole before it is trusted.
@@ -121,6 +129,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
             service.encoder.plan.identities,
             snapshot_id=data.snapshot,
             identities_of=service.identities_of,
+            while_swapping=service.catalog.writes_held,
         )
     except (SnapshotCorrupt, SnapshotUnreadable, SpaceMismatch, SmokeSearchFailed) as error:
         raise RollbackRefused(error.message, **error.detail) from error

@@ -10,7 +10,6 @@ from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from indexer.takedown import Receipt, purge, read_receipt, take_down
-from search_api.local_only import require_loopback
 from search_api.problems import problem_responses
 from search_api.routes.items import CollectionName
 from search_api.service import Service
@@ -27,6 +26,7 @@ def receipt_out(receipt: Receipt) -> ReceiptOut:
     status_code=HTTP_200_OK,
     responses=problem_responses(400, 403, 404, 409, 429),
     summary="Take items down for good",
+    access="admin",
 )
 async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> ReceiptOut:
     """Hide items everywhere at once and refuse them from now on, by id and by content.
@@ -36,7 +36,6 @@ async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> Re
     files stay where they are. Only `kindred takedown --lift` allows them again.
     """
     service.require_collection(data.collection)
-    require_loopback(service.settings, "run `kindred takedown`")
     settings, config = service.settings, service.config
     receipt = await service.pool.run(
         lambda: take_down(
@@ -57,7 +56,7 @@ async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> Re
             service.catalog,
             settings.data,
             config,
-            service.encoder.plan.identities,
+            lambda _: service.encoder.plan.identities,
             receipt.takedown.takedown_id,
         )
         await asyncio.to_thread(service.refresh)
@@ -68,6 +67,7 @@ async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> Re
     "/takedowns/{takedown_id:str}",
     responses=problem_responses(400, 404, 429),
     summary="Read the receipt of a takedown",
+    access="admin",
 )
 async def read_takedown(
     takedown_id: FromPath[str], service: Service, collection: CollectionName = None

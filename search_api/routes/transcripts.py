@@ -31,6 +31,7 @@ _MEDIA_TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
     }
     | problem_responses(400, 404, 429),
     summary="Read what is said in an item",
+    access="read",
 )
 async def item_transcript(
     item_id: FromPath[str],

@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
 
 from encoders.errors import KindredError
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import DeadlineExceeded, Overloaded
+from search_api import problems
 from search_api.errors import (
     ItemNotFound,
     MediaGone,
     NoChannel,
+    NotAuthenticated,
     QuestionGone,
     UploadTooLarge,
 )
@@ -94,8 +98,20 @@ def problem_page(problem: ShownProblem) -> Response[str]:
     )
 
 
-def on_kindred_error(request: Request[Any, Any, Any], error: KindredError) -> Response[str]:
-    """Answer an error raised on purpose with a page."""
+def own_path(path: str) -> str:
+    """Return ``path`` if it leads to this server, else the start page's."""
+    leads_away = not path.startswith("/") or path.startswith("//") or "\\" in path
+    return "/" if leads_away or not path.isprintable() else path
+
+
+def on_kindred_error(request: Request[Any, Any, Any], error: KindredError) -> Response[Any]:
+    """Answer an error raised on purpose with a page; without a key, with the page to log in."""
+    if isinstance(error, NotAuthenticated):
+        if "text/html" not in request.headers.get("accept", ""):
+            return problems.on_kindred_error(request, error)
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        target = wanted if request.method == "GET" else "/"
+        return Redirect(f"/login?{urlencode({'next': target})}", status_code=303)
     problem = shown_problem(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("cannot answer", code=error.code, error=error.message, path=request.url.path)

@@ -12,10 +12,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request, Response, Router, post, route
-from litestar.connection import ASGIConnection
 from litestar.datastructures import UploadFile
 from litestar.exceptions import NotFoundException
-from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, MultipartBody, QueryParameter
 from litestar.response import Redirect
 
@@ -23,7 +21,6 @@ from encoders.errors import KindredError
 from encoders.media.content import MEDIA
 from encoders.media.sniff import MEDIA_TYPES
 from indexer.catalog.records import ItemRecord
-from search_api.errors import InvalidRequest
 from search_api.routes.files import GET_AND_HEAD, MEDIA_HEADERS, file_response, not_modified
 from search_api.routes.items import CACHED, stored_item
 from search_api.schemas import MAX_TEXT_CHARS, Moment, Query, SearchRequest
@@ -38,6 +35,7 @@ from search_api.web.error_pages import PAGE_EXCEPTION_HANDLERS, retry_headers, s
 from search_api.web.filter_form import active_conditions, filter_inputs
 from search_api.web.item_texts import shown_lines, shown_text
 from search_api.web.overview import Overview, overview_of
+from search_api.web.own_page import own_page_only
 from search_api.web.page_query import MAX_NAME_CHARS, PageQuery
 from search_api.web.rendering import page
 
@@ -61,7 +59,7 @@ class QuestionForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The rest of the search, as the page's address has it."""
 
 
-@route("/", http_method=GET_AND_HEAD, include_in_schema=False)
+@route("/", http_method=GET_AND_HEAD, include_in_schema=False, access="read")
 async def search_page(request: Request[Any, Any, Any], service: Service) -> Response[str]:
     """Return the start page, or the answers to the question in the address."""
     query = PageQuery.from_params(request.query_params.multi_items())
@@ -101,7 +99,7 @@ async def search_page(request: Request[Any, Any, Any], service: Service) -> Resp
     )
 
 
-@route("/item/{item_id:str}", http_method=GET_AND_HEAD, include_in_schema=False)
+@route("/item/{item_id:str}", http_method=GET_AND_HEAD, include_in_schema=False, access="read")
 async def item_page(
     item_id: FromPath[str],
     service: Service,
@@ -139,25 +137,7 @@ async def item_page(
     return await service.pool.run(made)
 
 
-def own_page_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Refuse what another site's page sends, before it is received.
-
-    Such a page must not fill this server's disk through a visitor's browser. Browsers say where a
-    form was sent from: in ``Sec-Fetch-Site`` on trusted addresses, in ``Origin`` on all.
-    """
-    headers = connection.headers
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        is_own = site in ("same-origin", "none")
-    else:
-        # A proxy before this server may have changed the host that the browser asked.
-        hosts = (headers.get("host"), headers.get("x-forwarded-host"))
-        is_own = "origin" not in headers or headers["origin"].partition("://")[2] in hosts
-    if not is_own:
-        raise InvalidRequest("files to search with are taken from this server's own page only")
-
-
-@post("/questions", status_code=303, include_in_schema=False, guards=[own_page_only])
+@post("/questions", status_code=303, include_in_schema=False, guards=[own_page_only], access="read")
 async def send_question(data: MultipartBody[QuestionForm], service: Service) -> Redirect:
     """Keep a file to search with, and go to the search's permanent address."""
     question = await service.questions.keep(data.file)
@@ -167,7 +147,7 @@ async def send_question(data: MultipartBody[QuestionForm], service: Service) -> 
     return Redirect(query.url, status_code=303)
 
 
-@route("/questions/{sha256:str}", http_method=GET_AND_HEAD, include_in_schema=False)
+@route("/questions/{sha256:str}", http_method=GET_AND_HEAD, include_in_schema=False, access="read")
 async def question_file(
     sha256: FromPath[str], request: Request[Any, Any, Any], service: Service
 ) -> Response[Any]:
@@ -183,7 +163,12 @@ async def question_file(
     return file_response(request, media, etag, CACHED)
 
 
-@route("/questions/{sha256:str}/thumbnail", http_method=GET_AND_HEAD, include_in_schema=False)
+@route(
+    "/questions/{sha256:str}/thumbnail",
+    http_method=GET_AND_HEAD,
+    include_in_schema=False,
+    access="read",
+)
 async def question_thumbnail(sha256: FromPath[str], service: Service) -> Response[bytes]:
     """Return a small picture of a file that somebody searched with."""
     question = await service.questions.find(sha256)
@@ -200,6 +185,7 @@ async def question_thumbnail(sha256: FromPath[str], service: Service) -> Respons
     http_method=GET_AND_HEAD,
     include_in_schema=False,
     sync_to_thread=False,
+    access="open",
 )
 def static_file(digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Return a file that the pages are made of."""

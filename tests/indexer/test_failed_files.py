@@ -13,7 +13,7 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import Outcome
 from indexer.jobs import Job, Settled
 from indexer.outcomes import IngestSummary
-from indexer.plan import PlannedItem
+from indexer.planned_item import PlannedItem
 from indexer.runners.local import LocalRunner
 from tests.indexer import stored_items
 from tests.indexer.fakes import FakeLoader

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
 from indexer.config import load_collection
 from indexer.data_dir import DataDir
+from search_api.access.api_key import new_key
+from search_api.access.key_file import KeyFile
 from search_api.encoder_sockets import KEY_LENGTH, encoder_socket
 from search_api.server import free_port, run_folder, serve, sockets_folder
 from search_api.settings import Settings
@@ -180,6 +183,31 @@ def test_the_server_survives_the_death_of_its_encoder_and_leaves_nobody_behind(
     family = server.children()
     server.process.kill()
     wait_until(lambda: all(gone(process) for process in family), "nobody is left")
+
+
+@pytest.mark.weights
+def test_a_key_has_one_limit_with_all_workers(
+    tmp_path: Path, start: Callable[..., RunningServer]
+) -> None:
+    data_dir = DataDir(tmp_path / "data")
+    key, token = new_key("slow", "read", requests_per_minute=20)
+    KeyFile(data_dir.keys).add(key)
+    server = start(workers=3)
+    wait_until(lambda: server.status("/healthz") == 200, "a worker answers")
+    assert server.status("/v1/collections") == 401
+
+    def ask(_: int) -> int:
+        # A connection of its own, which any worker may take.
+        url = f"http://127.0.0.1:{server.port}/v1/failures"
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(url, headers=headers, timeout=60).status_code
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(ask, range(80)))
+    come_back = 1 + int((time.monotonic() - started) / 3)
+    assert set(statuses) == {200, 429}
+    assert 20 <= statuses.count(200) <= 20 + come_back
 
 
 @pytest.mark.weights

@@ -92,6 +92,6 @@ def test_nobody_from_elsewhere_may_roll_back(
     live = publish(small)
     refused = reachable_client.post("/v1/rollback", json={})
     assert refused.status_code == 403
-    assert "kindred rollback" in refused.json()["detail"]
+    assert "kindred keys create" in refused.json()["detail"]
     newest = reachable_client.get("/v1/snapshots").json()["snapshots"][0]
     assert (newest["id"], newest["live"]) == (live, True)

@@ -21,13 +21,13 @@ SHORT_VECTOR_DIMS = 192
 to order candidates by (GloVe-100: 0.6 of the time at recall@10 0.98).
 """
 
-ROWS_PER_SQUARED_LIST = 2
+ROWS_PER_SQUARED_LIST = 8
 """There are as many inverted lists as the root of the number of rows divided by this.
 
 A question asked alone reads all centres in full precision, yet of the rows only 4-bit codes: a
-centre costs as much as 32 rows of long vectors. Six times as many lists, which suit plain inverted
-lists, took 1.4 to 2 times as long a question asked alone (50 000 rows of 100 and of 512 dimensions,
-20 000 of 64), 1.2 to 1.6 times as long in batches, and four times as long to build.
+centre costs as much as 32 rows of long vectors. Eleven times as many lists, which suit plain
+inverted lists, took over 1.6 times as long a question asked alone (50 000 rows of 100 and of 512
+dimensions), 1.2 to 1.3 times as long in batches, and four times as long to build.
 """
 
 

@@ -70,7 +70,11 @@ class FaissIndex:
         self.dim = dim
         self._parts = FaissParts(index)
         self.index = self._parts.outer
+        self.exact = self._parts.exact
+        """Whether it compares a query with every row."""
+
         self._width = int(self.index.d)
+        self._num_rows = int(self.index.ntotal)
         self.settings = settings or SearchSettings()
         self.num_threads = num_threads
         self.cpu_microseconds = cpu_microseconds
@@ -82,12 +86,7 @@ class FaissIndex:
     @property
     def num_rows(self) -> int:
         """How many rows it holds."""
-        return int(self.index.ntotal)
-
-    @property
-    def exact(self) -> bool:
-        """Whether it compares a query with every row."""
-        return self._parts.exact
+        return self._num_rows
 
     @property
     def keeps_vectors(self) -> bool:
@@ -129,6 +128,7 @@ class FaissIndex:
         check_new_rows(rows, vectors, self.num_rows, self.dim)
         self._use_threads()
         self.index.add(self.padded(vectors))
+        self._num_rows = int(self.index.ntotal)
 
     def train(self, vectors: Vectors) -> None:
         """Let the index learn its quantisers from ``(num_rows, dim)`` vectors."""
@@ -150,10 +150,9 @@ class FaissIndex:
             BadQuery: the queries have the wrong shape or hold NaN, or ``k`` is below 1.
         """
         queries = check_queries(queries, self.dim, k)
-        num_rows = self.num_rows
-        if among is not None and among.num_selected == num_rows:
+        if among is not None and among.num_selected == self._num_rows:
             among = None
-        available = num_rows if among is None else among.num_selected
+        available = self._num_rows if among is None else among.num_selected
         if available == 0 or len(queries) == 0:
             return no_neighbors(len(queries), k)
         if self.exact:
@@ -201,14 +200,27 @@ class FaissIndex:
 
     def padded(self, vectors: Vectors) -> Vectors:
         """Return vectors as wide as the index, float32."""
-        missing = self._width - self.dim
-        vectors = vectors.astype(np.float32, copy=False)
-        return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors)
+        if self._width == self.dim:
+            return np.ascontiguousarray(vectors, np.float32)
+        wide = np.zeros((len(vectors), self._width), np.float32)
+        wide[:, : self.dim] = vectors
+        return wide
 
     def _search(self, queries: Vectors, k: int, selector: Any = None) -> Neighbors:
         self._use_threads()
-        parameters = self._parameters(k, selector)
-        scores, rows = self.index.search(self.padded(queries), k, params=parameters)
+        rows = np.empty((len(queries), k), np.int64)
+        scores = np.empty((len(queries), k), np.float32)
+        queries = self.padded(queries)
+        # The wrapper of this name checks once more what was checked before.
+        pointer = self._faiss.swig_ptr
+        self.index.search_c(
+            len(queries),
+            pointer(queries),
+            k,
+            pointer(scores),
+            pointer(rows),
+            self._parameters(k, selector),
+        )
         return nearest(rows, scores, k)
 
     def _parameters(self, k: int, selector: Any) -> Any:
@@ -278,9 +290,10 @@ class FaissIndex:
 
     def _completed(self, found: Neighbors, queries: Vectors, k: int) -> Neighbors:
         """Look further where fewer rows were found than there are."""
-        last = found.rows[:, min(k, self.num_rows) - 1]
-        if last.min() == NO_ROW:
-            short = np.flatnonzero(last == NO_ROW)
+        if len(queries) == 1 and found.rows[0, -1] != NO_ROW:
+            return found
+        short = np.flatnonzero(found.rows[:, min(k, self.num_rows) - 1] == NO_ROW)
+        if len(short):
             look = self._search_lists if self._parts.lists is not None else self._search_exactly
             more = look(queries[short], k, None)
             found.rows[short], found.scores[short] = more.rows, more.scores

@@ -20,6 +20,7 @@ from indexer.ann import gpu_index
 from indexer.ann.building import build_index
 from indexer.ann.faiss_library import load_faiss
 from indexer.ann.gpu_index import GpuIndex
+from indexer.ann.index_entry import IndexEntry
 from indexer.ann.opening import FAISS_FILE, VECTORS_FILE, IndexDevice, open_index
 from indexer.ann.vector_index import Selection, VectorIndex
 from indexer.config import IndexConfig
@@ -97,23 +98,26 @@ def vectors() -> Vectors:
     return clustered_vectors(NUM_ROWS, DIM).astype(np.float16).astype(np.float32)
 
 
-def opened(
-    folder: Path, factory: str, vectors: Vectors, device: IndexDevice | None = None
-) -> VectorIndex:
+def written(folder: Path, factory: str, vectors: Vectors) -> IndexEntry:
     stored = vectors.astype(np.float16)
     built = build_index(stored, "words", IndexConfig(factory=factory))
     built.write(folder / FAISS_FILE)
     if built.entry.vectors_file:
         np.save(folder / VECTORS_FILE, stored)
-    return open_index(folder, built.entry, "words", device=device or IndexDevice())
+    return built.entry
+
+
+def opened(folder: Path, factory: str, vectors: Vectors, device: IndexDevice) -> VectorIndex:
+    return open_index(folder, written(folder, factory, vectors), "words", device=device)
 
 
 @pytest.mark.parametrize("factory", ["Flat", "SQfp16", "IVF16,Flat", "IVF16,SQ8", "PCA8,IVF16,PQ4"])
 def test_a_copy_on_the_gpu_answers_what_the_index_answers(
     gpu: StandInGpu, tmp_path: Path, vectors: Vectors, factory: str
 ) -> None:
-    usual = opened(tmp_path, factory, vectors).search(vectors[:20], 7)
-    index = opened(tmp_path, factory, vectors, ON_GPU)
+    entry = written(tmp_path, factory, vectors)
+    usual = open_index(tmp_path, entry, "words").search(vectors[:20], 7)
+    index = open_index(tmp_path, entry, "words", device=ON_GPU)
     assert isinstance(index, GpuIndex)
     found = index.search(vectors[:20], 7)
     np.testing.assert_array_equal(found.rows, usual.rows)
@@ -172,7 +176,6 @@ def test_filters_and_very_long_answers_are_the_processors(
 def test_more_neighbours_than_the_lists_read_hold_are_completed(
     gpu: StandInGpu, tmp_path: Path, vectors: Vectors
 ) -> None:
-    opened(tmp_path, "IVF400,Flat", vectors)
     index = opened(tmp_path, "IVF400,Flat", vectors, ON_GPU)
     found = index.search(vectors[:4], 1_500)
     assert found.rows.min() >= 0

@@ -59,3 +59,26 @@ def test_a_selection_packs_its_mask_lowest_bit_first() -> None:
     assert selection.bitmap.tolist() == [0b1001, 1]
     assert selection.rows.tolist() == [0, 3, 8]
     assert selection.num_selected == 3
+
+
+def test_large_numbers_are_no_infinity() -> None:
+    queries = np.full((2, 4), 3e30, np.float32)  # their squares are beyond float32
+    assert check_queries(queries, 4, 1) is queries
+
+
+@pytest.mark.parametrize(
+    ("rows", "scores", "expected"),
+    [
+        ([4, 9, 2], [0.9, 0.5, 0.1], [4, 9, 2]),
+        ([9, 4, 2], [0.5, 0.5, 0.1], [4, 9, 2]),
+        ([9, 4, 2], [0.1, 0.5, 0.9], [2, 4, 9]),
+        ([4, -1, -1], [0.9, -np.inf, -np.inf], [4, -1, -1]),
+        ([4, 9, 2], [0.9, 0.5, -np.inf], [4, 9, -1]),
+    ],
+)
+def test_one_answer_is_put_in_order_as_several_are(
+    rows: list[int], scores: list[float], expected: list[int]
+) -> None:
+    for copies in (1, 2):
+        found = nearest(np.array([rows] * copies), np.array([scores] * copies, np.float32), 3)
+        assert found.rows.tolist() == [expected] * copies

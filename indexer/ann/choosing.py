@@ -25,9 +25,9 @@ ROWS_PER_SQUARED_LIST = 8
 """There are as many inverted lists as the root of the number of rows divided by this.
 
 A question asked alone reads all centres in full precision, yet of the rows only 4-bit codes: a
-centre costs as much as 32 rows of long vectors. Eleven times as many lists, which suit plain
-inverted lists, took over 1.6 times as long a question asked alone (50 000 rows of 100 and of 512
-dimensions), 1.2 to 1.3 times as long in batches, and four times as long to build.
+centre costs as much as 32 rows of long vectors. Over 50 000 rows of 100 and of 512 dimensions 894
+lists took 1.6 and 2.1 times as long a question asked alone as 112 and 128, 1.5 and 1.3 times as
+long in batches, and over four times as long to build; 79 were as fast as 112, or faster.
 """
 
 

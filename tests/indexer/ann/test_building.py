@@ -77,6 +77,8 @@ def test_auto_compares_with_every_row_where_nothing_faster_reaches_the_target(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("indexer.ann.choosing.FLAT_BELOW_ROWS", 2_000)
+    # As if comparing took no time, so that no other kind's measured cost decides.
+    monkeypatch.setattr("indexer.ann.choosing.FLAT_BYTES_PER_MICROSECOND", 1e9)
     noise = random_vectors(3_000, 128).astype(np.float16)
     built = build_index(noise, "words", IndexConfig(target_recall=0.999))
     assert built.entry.factory == "Flat"

@@ -9,7 +9,7 @@ SOURCES := encoders indexer search_api benchmarks tests
 UV := $(shell command -v uv 2>/dev/null)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 
-.PHONY: help setup browser demo test lint types faults crash hot-swap two-indexers bench-ann bench-encode bench-ingest bench-memory bench-questions bench-retrieval bench-speech bench-video clean
+.PHONY: help setup browser demo test lint types faults crash hot-swap two-indexers disk-faults mutations bench-ann bench-encode bench-ingest bench-memory bench-questions bench-retrieval bench-speech bench-video clean
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
@@ -61,6 +61,12 @@ hot-swap: setup ## Swap snapshots 100 times under load; HOT_SWAP='--items 1000' 
 
 two-indexers: setup ## Start two reindexes at once 50 times, and take the lock from one 20 times.
 	$(BIN)/python -m benchmarks.two_indexers --rounds 50 --fenced 20
+
+disk-faults: setup ## Fail each write of each command, fill disks, limit files, and check what is left (an hour).
+	$(BIN)/python -m benchmarks.disk_faults
+
+mutations: setup ## Damage 3000 files of snapshots and 500 manifests, with and without fitting digests.
+	$(BIN)/python -m benchmarks.mutations
 
 bench-ann: setup ## Indexes against the libraries of the extra `ann-peers`; BENCH_ANN=--quick for 3 minutes.
 	$(BIN)/python -m benchmarks.ann $(BENCH_ANN)

@@ -1,7 +1,7 @@
 """Stopping at each point where a process changes files: to name it, to fail there, to die there.
 
 Nothing in the product knows of it. Python's own calls are replaced while `watching`, and with them
-the opening of files by FAISS and Arrow, whose writes then go their own way.
+the opening of files by Arrow, whose writes then go their own way.
 """
 
 from __future__ import annotations
@@ -18,20 +18,32 @@ from unittest.mock import patch
 OnPoint = Callable[[str, str], None]
 """Called before each change with what is done and to which path; what it raises is raised there."""
 
-# Ids of snapshots, and what makes temporary names unlike each other.
-_SNAPSHOT_ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}")
+# Ids of snapshots and takedowns, and what makes temporary names unlike each other.
+_SNAPSHOT_ID = re.compile(r"\d{8}T\d{6}(\.\d{6})?Z-[0-9a-f]{6}([0-9a-f]{2})?")
 _RANDOM_SUFFIX = re.compile(r"-[0-9a-f]{8}\b")
 
+# Segments of Qdrant Edge.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 # Channels go through the same steps one after another.
-_CHANNEL = re.compile(r"(?<=/channels/)[^/]+")
+_CHANNEL = re.compile(r"(?<=/channels/)[^/']+")
 
 
 def step_name(action: str, path: str, root: Path) -> str:
     """Return the name of a step, the same in every run: ``rename snapshots/made-up/.live-#``."""
-    name = Path(path).relative_to(root).as_posix()
-    for pattern, word in ((_SNAPSHOT_ID, "ID"), (_RANDOM_SUFFIX, "-#"), (_CHANNEL, "CHANNEL")):
-        name = pattern.sub(word, name)
-    return f"{action} {name}"
+    return f"{action} {same_in_every_run(Path(path).relative_to(root).as_posix())}"
+
+
+def same_in_every_run(text: str) -> str:
+    """Return a text with words for what differs from run to run, such as ids of snapshots."""
+    for pattern, word in (
+        (_SNAPSHOT_ID, "ID"),
+        (_UUID, "UUID"),
+        (_RANDOM_SUFFIX, "-#"),
+        (_CHANNEL, "CHANNEL"),
+    ):
+        text = pattern.sub(word, text)
+    return text
 
 
 class _WatchedFile(io.FileIO):
@@ -52,8 +64,8 @@ def watching(root: Path, on_point: OnPoint) -> Iterator[None]:
 
     Args:
         root: changes elsewhere pass unseen.
-        on_point: told ``open`` (for writing), ``write``, ``fsync``, ``rename``, ``mkdir``,
-            ``unlink`` and ``rmdir``, and the absolute path.
+        on_point: told ``open`` (for writing), ``write``, ``sendfile``, ``fsync``, ``rename``,
+            ``link``, ``mkdir``, ``unlink`` and ``rmdir``, and the absolute path.
     """
     inside = f"{root.absolute()}{os.sep}"
 
@@ -75,13 +87,14 @@ def watching(root: Path, on_point: OnPoint) -> Iterator[None]:
             ("os.remove", "unlink"),
             ("os.rmdir", "rmdir"),
             ("os.fsync", "fsync"),
+            ("os.sendfile", "sendfile"),
         ):
             replace(target, _pointed(getattr(os, target.removeprefix("os.")), action, point))
+        replace("os.link", _pointed_link(os.link, point))
         replace("os.open", _pointed_open(os.open, point))
         replace("io.open", _watched_open(io.open, inside, point))
         replace("builtins.open", _watched_open(io.open, inside, point))
-        replace("pyarrow.OSFile", _pointed_native("pyarrow", "OSFile", 0, point))
-        replace("faiss.write_index", _pointed_native("faiss", "write_index", 1, point))
+        replace("pyarrow.OSFile", _pointed_arrow_file(point))
         yield
 
 
@@ -132,13 +145,20 @@ def _watched_open(real: Callable[..., Any], inside: str, point: Point) -> Callab
     return call
 
 
-def _pointed_native(module: str, name: str, at: int, point: Point) -> Callable[..., Any]:
-    real = getattr(__import__(module), name)
+def _pointed_link(real: Callable[..., None], point: Point) -> Callable[..., None]:
+    def call(source: Any, target: Any, **options: Any) -> None:
+        point("link", target, options.get("dst_dir_fd"))
+        real(source, target, **options)
 
-    def call(*arguments: Any) -> Any:
-        # `OSFile` reads where its second argument does not say "w".
-        if name != "OSFile" or "w" in arguments[1]:
-            point("open", arguments[at])
-        return real(*arguments)
+    return call
+
+
+def _pointed_arrow_file(point: Point) -> Callable[..., Any]:
+    real = __import__("pyarrow").OSFile
+
+    def call(path: Any, mode: str = "r", *arguments: Any) -> Any:
+        if "w" in mode:
+            point("open", path)
+        return real(path, mode, *arguments)
 
     return call

@@ -85,6 +85,9 @@ class BackfillPlan:
 
     gone: tuple[GoneOriginal, ...]
 
+    item_ids: frozenset[str] = frozenset()
+    """Items of which something is missing that can be made."""
+
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left that could be done."""
@@ -145,6 +148,7 @@ def plan_backfill(
     rewordings: list[Rewording] = []
     originals: list[Path] = []
     gone: list[GoneOriginal] = []
+    item_ids: set[str] = set()
     for known in catalog.known_items(config.name):
         missing: list[str] = []
         for name, channel in config.channels_for(known.item.medium).items():
@@ -159,15 +163,18 @@ def plan_backfill(
                 missing.append(name)
             else:
                 rewordings.append(Rewording(known.item, name, words))
+                item_ids.add(known.item.item_id)
         if missing and is_gone(known.item.location):
             gone.append(GoneOriginal(known.item.item_id, known.item.location, tuple(missing)))
         elif missing:
             originals.append(Path(known.item.location))
+            item_ids.add(known.item.item_id)
     return BackfillPlan(
         channel_coverage(catalog, config, identities),
         tuple(rewordings),
         tuple(originals),
         tuple(gone),
+        frozenset(item_ids),
     )
 
 
@@ -214,6 +221,24 @@ def backfill(
         )
     _copy_equal_content(catalog, config, loader)
     return BackfillReport(len(plan.rewordings), ingested, plan_backfill(catalog, config, loader))
+
+
+def catch_up(
+    catalog: Catalog, config: CollectionConfig, loader: EncoderLoader, options: IngestOptions
+) -> int:
+    """Encode what was written with the models of before until the new ones took over.
+
+    Called once they are asked: nothing is stored with those of before any more. Servers read these
+    items again. The caller holds the collection's writer lock.
+
+    Returns:
+        How many items there were.
+    """
+    late = plan_backfill(catalog, config, loader).item_ids
+    if late:
+        backfill(catalog, config, loader, options)
+        catalog.touch(config.name, late)
+    return len(late)
 
 
 def require_originals(plan: BackfillPlan) -> None:

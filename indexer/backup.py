@@ -7,7 +7,9 @@ What is copied when decides whether the copy holds together::
     everything else  last: what the catalog names was on the disk before the catalog named it
     backup.json      when all of it is on the disk
 
-Caches, locks and snapshots that are not served stay behind.
+Caches, locks and snapshots that are not served stay behind. So does a snapshot that is partly on a
+Qdrant server: whoever restores it would share its collections with the original, which removes them
+in time. The catalog holds all that it is built from.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from indexer.ann.qdrant_generation import channel_urls
 from indexer.backup_manifest import (
     BACKUP_FILE,
     BACKUP_FORMAT_VERSION,
@@ -30,7 +34,7 @@ from indexer.backup_manifest import (
 from indexer.catalog.copying import CopiedCatalog, CopiedCollection, copy_catalog
 from indexer.catalog.database import CatalogError
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import naming, sync_file, sync_folder, write_file
 from indexer.errors import Refused
 from indexer.manifest import Manifest, durable_entries, read_manifest, verify_files
 from indexer.publish import POINTER_FILE, live_snapshot_path, pointer_path, publish_lock
@@ -123,11 +127,21 @@ def _back_up(data_dir: DataDir, target: Path) -> BackupManifest:
         files=durable_entries(target),
     )
     path = target / BACKUP_FILE
-    path.write_bytes(encode_backup_manifest(manifest))
+    write_file(path, encode_backup_manifest(manifest))
     sync_file(path)
     sync_folder(target)
     sync_folder(target.absolute().parent)
     return manifest
+
+
+class _Copied(NamedTuple):
+    """What became of a collection's live snapshot."""
+
+    manifest: Manifest | None
+    """``None``: it was left out."""
+
+    on_servers: Mapping[str, str]
+    """The url of each channel because of which it was."""
 
 
 def _published_collections(data_dir: DataDir) -> list[str]:
@@ -135,8 +149,10 @@ def _published_collections(data_dir: DataDir) -> list[str]:
     return sorted(pointer.parent.name for pointer in pointers)
 
 
-def _copy_snapshot(data_dir: DataDir, collection: str, target: Path) -> Manifest:
+def _copy_snapshot(data_dir: DataDir, collection: str, target: Path) -> _Copied:
     """Copy a collection's pointer and the snapshot it names, and check the copy.
+
+    What is on a server is left out and named.
 
     The lock, which keeps the snapshot from being removed, is held while its files are linked, or
     opened where they have to be copied: an open file can be read after it was removed.
@@ -147,6 +163,8 @@ def _copy_snapshot(data_dir: DataDir, collection: str, target: Path) -> Manifest
             pointer = pointer_path(data_dir, collection).read_bytes()
             source = live_snapshot_path(data_dir, collection)
             assert source is not None, "its pointer was read, and none is ever removed"
+            if on_servers := channel_urls(source):
+                return _Copied(None, on_servers)
             folder = copied.snapshots(collection) / source.name
             folder.mkdir(parents=True)
             to_copy = [
@@ -155,12 +173,12 @@ def _copy_snapshot(data_dir: DataDir, collection: str, target: Path) -> Manifest
                 if not _linked(path, place)
             ]
         for file, place in to_copy:
-            with place.open("wb") as copy:
+            with naming(place), place.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
-    pointer_path(copied, collection).write_bytes(pointer)
+    write_file(pointer_path(copied, collection), pointer)
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
-    return manifest
+    return _Copied(manifest, {})
 
 
 def _files_and_places(source: Path, folder: Path) -> Iterator[tuple[Path, Path]]:
@@ -188,10 +206,11 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
     """Copy everything that is neither catalog nor snapshot nor of passing use.
 
     What is state is not listed: a kind of state that nobody thought of here is copied too. Names
-    that begin with a dot are files that are being written.
+    that begin with a dot are files that are being written. API keys stay behind: with an older
+    backup those would come back that were revoked since.
     """
     catalog = data_dir.catalog_path.name
-    left_out = {data_dir.all_snapshots, *data_dir.passing}
+    left_out = {data_dir.all_snapshots, data_dir.keys, *data_dir.passing}
     for folder, folders, files in os.walk(data_dir.root, followlinks=True):
         here = Path(folder)
         folders[:] = [name for name in folders if here / name not in left_out and name[0] != "."]
@@ -203,18 +222,20 @@ def _copy_rest(data_dir: DataDir, target: Path) -> None:
             place = target / path.relative_to(data_dir.root)
             place.parent.mkdir(parents=True, exist_ok=True)
             # Deleted since the catalog was copied: as if it had been a moment earlier.
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError), naming(place):
                 shutil.copyfile(path, place)
+                # An upload whose time changed would count as another file.
+                shutil.copystat(path, place)
 
 
 def _collections(
-    catalog: CopiedCatalog, snapshots: Mapping[str, Manifest]
+    catalog: CopiedCatalog, snapshots: Mapping[str, _Copied]
 ) -> dict[str, BackedUpCollection]:
     """Put together what was copied, and hold that no snapshot is ahead of the catalog."""
     found = {}
     unknown = {name: CopiedCollection(change_seq=0, num_items=0) for name in snapshots}
     for name, copied in {**unknown, **catalog.collections}.items():
-        manifest = snapshots.get(name)
+        manifest, on_servers = snapshots.get(name, _Copied(None, {}))
         through_seq = manifest.through_seq if manifest else 0
         if through_seq > copied.change_seq:
             raise CatalogError(
@@ -228,5 +249,6 @@ def _collections(
             change_seq=copied.change_seq,
             snapshot=manifest.snapshot_id if manifest else None,
             through_seq=through_seq,
+            on_servers=dict(on_servers),
         )
     return found

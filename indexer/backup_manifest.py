@@ -40,6 +40,11 @@ class BackedUpCollection(msgspec.Struct, frozen=True):
     through_seq: int
     """The last change inside that snapshot, at most ``change_seq``; 0 without one."""
 
+    on_servers: dict[str, str] = {}
+    """The url of each channel whose index is on a Qdrant server. A snapshot with such channels is
+    left out: after a restore a reindex builds all of it again from the catalog.
+    """
+
 
 class BackupManifest(msgspec.Struct, frozen=True):
     """What a backup holds."""

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import sync_file, sync_folder, write_file
 
 INCOMING = "in"
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -69,7 +69,7 @@ class BlobStore:
         self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.incoming / f"text-{secrets.token_hex(8)}"
         try:
-            path.write_bytes(text.encode())
+            write_file(path, text.encode())
             return self.add(path)
         finally:
             path.unlink(missing_ok=True)

@@ -27,4 +27,4 @@ def sweep_blobs(catalog: Catalog, data_dir: DataDir, grace_seconds: float = GRAC
         msgspec.json.decode(text, type=PutBlob).sha256
         for text in WriteJobs(catalog.engine).pending_operations(_STORES_BLOB)
     }
-    return store.sweep(waiting | catalog.contents_below(store.root), grace_seconds)
+    return store.sweep(waiting | catalog.blob_contents(), grace_seconds)

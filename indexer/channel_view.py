@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from encoders.encoder import EncoderIdentity
 from encoders.space import Vectors
 from indexer.ann.exact_index import ExactIndex
-from indexer.ann.vector_index import NO_ROW, Neighbors, Rows, Selection, merged
+from indexer.ann.vector_index import (
+    NO_ROW,
+    ItemCondition,
+    Neighbors,
+    Rows,
+    Selection,
+    merged,
+)
 from indexer.delta import DeltaChannel
 from indexer.opened_snapshot import OpenedChannel
 
@@ -92,6 +99,7 @@ class ChannelView:
         k: int,
         live: NDArray[np.bool_],
         among: NDArray[np.bool_] | None,
+        condition: ItemCondition | None = None,
     ) -> Neighbors:
         """Return the nearest segments of items that are live and, if given, in ``among``.
 
@@ -100,6 +108,7 @@ class ChannelView:
             k: how many segments.
             live: mask over the view's items, always the same one.
             among: mask over the view's items.
+            condition: what all of ``among`` satisfy, for engines that filter by themselves.
         """
         allowed = live if among is None else live & among
         if self._opened is None:
@@ -107,7 +116,7 @@ class ChannelView:
         if among is None:
             selection = self._selection_of_live(live, self._opened)
         else:
-            selection = Selection(allowed[self._opened.item_rows])
+            selection = _selection(self._opened, allowed, among, condition)
         found = self._opened.index.search(queries, k, among=selection)
         if self._delta.num_rows == 0:
             return found
@@ -231,3 +240,26 @@ class ChannelView:
             self._live_selection = None if mask.all() else Selection(mask)
             self._live_selection_known = True
         return self._live_selection
+
+
+def _selection(
+    opened: OpenedChannel,
+    allowed: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    condition: ItemCondition | None,
+) -> Selection:
+    """Return which rows of a snapshot may be returned, with what its engine can filter by itself.
+
+    Args:
+        opened: a channel of the snapshot.
+        allowed: mask over the view's items.
+        among: the same without those that are deleted.
+        condition: what all of ``among`` satisfy.
+    """
+    mask = allowed[opened.item_rows]
+    if condition is None or not opened.filters_itself:
+        return Selection(mask)
+    num_meeting = None
+    if condition.mask is not among:
+        num_meeting = int(np.count_nonzero(condition.mask[opened.item_rows]))
+    return Selection(mask, condition.condition, num_meeting)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
-from msgspec import structs
 
 from encoders.config import (
     EncoderConfig,
@@ -36,6 +36,7 @@ from indexer.gate_config import GateConfig
 
 AttributeType: TypeAlias = Literal["keyword", "int", "float", "bool", "datetime", "text"]
 Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+EnvironmentVariable: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 DEFAULT_COLLECTION = "starter"
 
@@ -64,7 +65,17 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantization: Literal["int8", "none"] = "int8"
     """What Qdrant looks through first: candidates are always compared again in full."""
 
+    url: str | None = None
+    """Of the Qdrant server or cluster that keeps the vectors; the embedded engine does without."""
+
+    api_key_variable: EnvironmentVariable | None = None
+    """The environment variable that holds the server's key, wherever it is written or searched."""
+
+    grpc: bool = True
+    """Ask the server over gRPC, on its port 6334; over HTTP otherwise."""
+
     def __post_init__(self) -> None:
+        self._check_server()
         if self.engine == "qdrant" and self.factory != "auto":
             raise ValueError(f"index: factory {self.factory!r} is FAISS's; qdrant has none")
         if self.engine != "qdrant" and self.quantization != "int8":
@@ -76,6 +87,22 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.memory_budget_bytes is not None and self.memory_budget_bytes < 1:
             raise ValueError(f"memory_budget must be at least 1 byte, got {self.memory_budget!r}")
+
+    def _check_server(self) -> None:
+        if self.url is None:
+            if self.api_key_variable is not None or not self.grpc:
+                raise ValueError("index: api_key_variable and grpc belong to the url of a server")
+            return
+        if self.engine != "qdrant":
+            raise ValueError(f"index: url is only for engine: qdrant, got {self.engine}")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"index: url must be like http://host:6333, got {self.url!r}")
+        if parts.username is not None or parts.password is not None or parts.query:
+            raise ValueError(
+                "index: url must hold no key; api_key_variable names the environment variable that "
+                "does"
+            )
 
     @property
     def memory_budget_bytes(self) -> int | None:
@@ -93,6 +120,12 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{', '.join(_UNITS)}), got {self.memory_budget!r}"
             )
         return int(float(written[1]) * _UNITS[written[2]])
+
+
+SERVER_DEFAULTS = {"url": None, "api_key_variable": None, "grpc": True}
+"""Left out of digests, so that indexes of collections without a server keep those they had before
+there were these keys.
+"""
 
 
 class ChannelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,8 +171,12 @@ class CollectionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def digest(self) -> str:
         """16 hex digits that change when anything changes that indexes are made from."""
-        fields = structs.asdict(self)
+        fields = msgspec.to_builtins(self)
         del fields["gate"]
+        for channel in fields["channels"].values():
+            for name, unset in SERVER_DEFAULTS.items():
+                if channel["index"][name] == unset:
+                    del channel["index"][name]
         return config_digest(fields)
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 DATA_DIR_VARIABLE = "KINDRED_DATA_DIR"
 DEFAULT_DATA_DIR = Path("kindred-data")
+BLOBS_FOLDER = "blobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class DataDir:
     @property
     def blobs(self) -> Path:
         """Originals that were uploaded, by content; see `BlobStore`."""
-        return self.root / "blobs"
+        return self.root / BLOBS_FOLDER
 
     @property
     def keys(self) -> Path:

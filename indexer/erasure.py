@@ -147,7 +147,7 @@ def holds(snapshot_folder: Path, takedown: Takedown) -> bool:
         named = pc.is_in(items.column("item_id"), pa.array(takedown.item_ids, pa.string()))
         spared = pc.is_in(items.column("item_id"), pa.array(takedown.same_content, pa.string()))
         equal = pc.is_in(items.column("content_sha256"), pa.array(takedown.contents, pa.string()))
-    except (OSError, pa.ArrowInvalid, KeyError):
+    except KindredError:
         return True
     return bool(pc.any(pc.or_(named, pc.and_not(equal, spared))).as_py())
 
@@ -176,7 +176,7 @@ def erase_uploads(catalog: Catalog, data_dir: DataDir, contents: Sequence[str]) 
     Items of equal content that were left alone keep theirs.
     """
     store = BlobStore(data_dir.blobs)
-    return store.remove(set(contents) - catalog.contents_below(store.root))
+    return store.remove(set(contents) - catalog.blob_contents())
 
 
 def settle_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> list[str]:

@@ -31,6 +31,15 @@ class GateReport(msgspec.Struct, frozen=True):
 
     measured: Measured = NOTHING_MEASURED
 
+    of_index: tuple[str, ...] = ()
+    """Those of the reasons that say that the index itself is worse than it may be. The others are
+    about the collection, and as true of the snapshot before: failed files, coverage, and answers
+    that somebody expects.
+    """
+
+    overruled_for: str | None = None
+    """What it was published for although there are reasons; ``None``: nothing, or by force."""
+
     @property
     def passed(self) -> bool:
         """Whether it may be published."""
@@ -40,6 +49,7 @@ class GateReport(msgspec.Struct, frozen=True):
         """Return it as the command line and the API print it."""
         return {
             "reasons": list(self.reasons),
+            "overruled_for": self.overruled_for,
             "warnings": list(self.warnings),
             "failed": self.measured.num_failed,
             "failed_share": round(self.measured.failed_share, 4),
@@ -67,9 +77,11 @@ def judge(
         measured: what is known beside the manifest.
     """
     gate = config.gate
-    reasons, warnings = [], list(measured.notes)
+    reasons: list[str] = []
+    of_index: list[str] = []
+    warnings = list(measured.notes)
     if manifest.config_digest != config.digest:
-        reasons.append(
+        of_index.append(
             f"built for configuration {manifest.config_digest}, the collection is at "
             f"{config.digest}"
         )
@@ -81,16 +93,19 @@ def judge(
     for name, channel in config.channels.items():
         entry = manifest.channels.get(name)
         if entry is None:
-            reasons.append(f"channel {name!r} is not in it")
+            of_index.append(f"channel {name!r} is not in it")
             continue
         target = channel.index.target_recall
-        reasons += _of_manifest(name, entry, target, gate)
+        reasons += _of_coverage(name, entry, gate)
+        of_index += _of_recall(name, entry, target, gate)
         if name in measured.channels:
             canaries = measured.channels[name]
-            reasons += _of_canaries(name, canaries, target, gate)
+            of_index += _of_canaries(name, canaries, target, gate)
             warnings += _warnings(name, canaries, gate)
-    reasons += measured.wrong_canaries
-    return GateReport(manifest.snapshot_id, tuple(reasons), tuple(warnings), measured)
+    reasons += [*of_index, *measured.wrong_canaries]
+    return GateReport(
+        manifest.snapshot_id, tuple(reasons), tuple(warnings), measured, tuple(of_index)
+    )
 
 
 def _of_failures(measured: Measured, gate: GateConfig) -> str:
@@ -102,21 +117,24 @@ def _of_failures(measured: Measured, gate: GateConfig) -> str:
     )
 
 
-def _of_manifest(name: str, entry: ChannelEntry, target: float, gate: GateConfig) -> list[str]:
-    reasons = []
+def _of_coverage(name: str, entry: ChannelEntry, gate: GateConfig) -> list[str]:
     expected = entry.num_items + entry.num_uncovered_items
-    if expected and entry.num_items / expected < gate.min_coverage:
-        reasons.append(
-            f"channel {name!r} covers {entry.num_items} of {expected} items "
-            f"({entry.num_items / expected:.1%}), at least {gate.min_coverage:.1%} is asked for: "
-            "the others were encoded by another model; ingest again"
-        )
-    if entry.recall_at_10 is not None and entry.recall_at_10 < target - gate.recall_margin:
-        reasons.append(
-            f"channel {name!r} finds {entry.recall_at_10:.3f} of the 10 nearest, its target is "
-            f"{target:.3f} (margin {gate.recall_margin:.3f})"
-        )
-    return reasons
+    if not expected or entry.num_items / expected >= gate.min_coverage:
+        return []
+    return [
+        f"channel {name!r} covers {entry.num_items} of {expected} items "
+        f"({entry.num_items / expected:.1%}), at least {gate.min_coverage:.1%} is asked for: "
+        "the others were encoded by another model; ingest again"
+    ]
+
+
+def _of_recall(name: str, entry: ChannelEntry, target: float, gate: GateConfig) -> list[str]:
+    if entry.recall_at_10 is None or entry.recall_at_10 >= target - gate.recall_margin:
+        return []
+    return [
+        f"channel {name!r} finds {entry.recall_at_10:.3f} of the 10 nearest, its target is "
+        f"{target:.3f} (margin {gate.recall_margin:.3f})"
+    ]
 
 
 def _of_canaries(

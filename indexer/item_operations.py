@@ -57,8 +57,20 @@ class PutVectors(_Operation, frozen=True, kw_only=True, tag="put_vectors"):
     attributes: dict[str, Any] = {}
 
 
+class PutUrl(_Operation, frozen=True, kw_only=True, tag="put_url"):
+    """Store an item whose original is to be fetched first; it waits in a job."""
+
+    url: str
+    """Its query may be a key: the catalog holds it until the operation is settled, no longer."""
+
+    attributes: dict[str, Any] = {}
+
+
 class DeleteItem(_Operation, frozen=True, kw_only=True, tag="delete"):
     """Remove an item from search; a later write or ingest brings it back."""
 
 
 Operation: TypeAlias = PutBlob | PutVectors | DeleteItem
+
+JobOperation: TypeAlias = Operation | PutUrl
+"""What waits in jobs."""

@@ -22,6 +22,7 @@ from encoders.media.sandbox import DecodeSandbox
 from indexer.attributes import typed_attributes
 from indexer.blob_store import BlobStore
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.locations import UPLOADED
 from indexer.catalog.records import (
     Change,
     ChannelVectors,
@@ -34,16 +35,13 @@ from indexer.catalog.records import (
 from indexer.config import CollectionConfig
 from indexer.decode_ahead import DecodeAhead
 from indexer.given_vectors import channel_vectors
-from indexer.item_operations import DeleteItem, Operation, PutBlob, PutVectors
+from indexer.item_operations import DeleteItem, Operation, PutBlob, PutUrl, PutVectors
 from indexer.known_files import KnownFiles
 from indexer.outcomes import IngestSummary
 from indexer.plan import Planner
 from indexer.planned_item import PlannedItem
 from indexer.runners.local import EncodeFailed, LocalRunner, ModelOpener
 from indexer.walk import FoundFile
-
-SOURCE = "api"
-"""What items written one by one name as the folder they were found through."""
 
 VECTORS_FORMAT = "vectors"
 """Format of items that have no original."""
@@ -89,9 +87,9 @@ class ItemWriter:
         blobs: BlobStore,
         sandbox: DecodeSandbox,
     ) -> None:
+        self.identities = identities
         self._takedowns = catalog.takedowns
         self._config = config
-        self._identities = identities
         self._blobs = blobs
         self._sandbox = sandbox
         self._planner = Planner(catalog, config, identities, recognizer_ids, KnownFiles())
@@ -110,6 +108,16 @@ class ItemWriter:
         check_item_id(operation.item_id)
         if not isinstance(operation, DeleteItem):
             self._plan(operation)
+
+    def check_attributes(self, operation: PutUrl | PutBlob | PutVectors) -> dict[str, object]:
+        """Return the attributes of an operation as the collection types them.
+
+        Raises:
+            AttributesError: one does not fit the schema.
+        """
+        return typed_attributes(
+            operation.attributes, self._config.attributes, origin=f"item {operation.item_id!r}"
+        )
 
     def prepare(self, operations: Sequence[Operation], models: ModelOpener) -> list[Prepared]:
         """Return the change that each operation asks for, or why there is none.
@@ -165,7 +173,7 @@ class ItemWriter:
     def _encode(self, planned: Mapping[str, _Planned], models: ModelOpener) -> dict[str, Prepared]:
         """Decode and encode what is planned, as one run that shares batches."""
         files = [
-            FoundFile(Path(plan.item.item.location), SOURCE, item_id)
+            FoundFile(Path(plan.item.item.location), UPLOADED, item_id)
             for item_id, plan in planned.items()
         ]
         made = _Made()
@@ -183,16 +191,14 @@ class ItemWriter:
         return prepared
 
     def _plan(self, operation: PutBlob | PutVectors) -> _Planned:
-        attributes = typed_attributes(
-            operation.attributes, self._config.attributes, origin=f"item {operation.item_id!r}"
-        )
+        attributes = self.check_attributes(operation)
         if isinstance(operation, PutBlob):
             path = self._blobs.path(operation.sha256)
             item = ItemRecord(
                 item_id=operation.item_id,
                 medium=operation.medium,
                 format=operation.format,
-                source=SOURCE,
+                source=UPLOADED,
                 relative_path=operation.name,
                 location=str(path),
                 content_sha256=operation.sha256,
@@ -204,7 +210,7 @@ class ItemWriter:
             return _Planned(self._planner.plan_item(item), name=operation.name)
         sha256 = hashlib.sha256(msgspec.json.encode(operation.channels)).hexdigest()
         given = tuple(
-            channel_vectors(self._config, self._identities, operation, name, sha256)
+            channel_vectors(self._config, self.identities, operation, name, sha256)
             for name in operation.channels
         )
         stops = [each.stop_seconds or 0.0 for one in given for each in one.segments]
@@ -212,7 +218,7 @@ class ItemWriter:
             item_id=operation.item_id,
             medium=operation.medium,
             format=VECTORS_FORMAT,
-            source=SOURCE,
+            source=UPLOADED,
             relative_path=operation.item_id,
             location="",
             content_sha256=sha256,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from encoders.space import Vectors
-from indexer.ann.vector_index import NO_ROW, Neighbors, Rows
+from indexer.ann.opening import ON_PROCESSOR, IndexDevice
+from indexer.ann.vector_index import NO_ROW, ItemCondition, Neighbors, Rows
 from indexer.catalog.catalog import Catalog
 from indexer.channel_view import ChannelInfo, ChannelView, SegmentColumns
 from indexer.config import CollectionConfig
@@ -115,8 +116,19 @@ class LiveView:
         """The collection's channels, in the order of its configuration."""
         return {name: channel.info for name, channel in self._channels.items()}
 
+    @cached_property
+    def filters_itself(self) -> bool:
+        """Whether an engine below this view can filter on what is stored about items."""
+        channels = self.snapshot.channels.values() if self.snapshot else ()
+        return any(channel.filters_itself for channel in channels)
+
     def search(
-        self, channel: str, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None
+        self,
+        channel: str,
+        queries: Vectors,
+        k: int,
+        among: NDArray[np.bool_] | None = None,
+        condition: ItemCondition | None = None,
     ) -> Neighbors:
         """Return the nearest segments of live items.
 
@@ -125,6 +137,7 @@ class LiveView:
             queries: ``(num_queries, dim)`` float32 unit rows of the channel's space.
             k: how many segments.
             among: mask over the rows of `items`: which may be found; all live ones when ``None``.
+            condition: what all of ``among`` satisfy, for engines that filter by themselves.
 
         Returns:
             Neighbours whose rows are segment rows of this view.
@@ -135,7 +148,7 @@ class LiveView:
         """
         if among is not None and among.shape != self.live.shape:
             raise ValueError(f"among must be {self.live.shape}, got {among.shape}")
-        return self._channel(channel).search(queries, k, self.live, among)
+        return self._channel(channel).search(queries, k, self.live, among, condition)
 
     def search_exactly(
         self, channel: str, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None
@@ -178,6 +191,15 @@ class LiveView:
         """Return the vectors of segment rows: ``(len(rows), dim)`` float32."""
         return self._channel(channel).vectors(np.asarray(rows, dtype=np.int64))
 
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        if self.snapshot is not None:
+            self.snapshot.check()
+
     def item_row(self, item_id: str) -> int | None:
         """Return the row of a live item, ``None`` if there is none of this id."""
         if item_id in self.delta.rows_by_id:
@@ -206,6 +228,7 @@ class LiveCollection:
         config: the collection.
         identities: the encoder of each channel; delta vectors of other encoders are left out.
         num_threads: threads one search uses.
+        device: where FAISS searches.
     """
 
     def __init__(
@@ -216,12 +239,14 @@ class LiveCollection:
         identities: Mapping[str, EncoderIdentity],
         *,
         num_threads: int = 1,
+        device: IndexDevice = ON_PROCESSOR,
     ) -> None:
         self._catalog = catalog
         self._data_dir = data_dir
         self._config = config
         self._identities = {name: identities[name] for name in config.channels}
         self._num_threads = num_threads
+        self._device = device
         self._lock = threading.Lock()
         """Held while a view takes the place of another."""
 
@@ -318,7 +343,11 @@ class LiveCollection:
                 catalog=change_seq,
             )
         return OpenedSnapshot(
-            snapshot, self._config.attributes, self._identities, num_threads=self._num_threads
+            snapshot,
+            self._config.attributes,
+            self._identities,
+            num_threads=self._num_threads,
+            device=self._device,
         )
 
     def _first_view(self, snapshot: OpenedSnapshot | None) -> LiveView:

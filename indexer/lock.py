@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from encoders.errors import KindredError
 from indexer.data_dir import DataDir
-from indexer.durable_files import remove_leftovers, replace_durably
+from indexer.durable_files import remove_half_written, replace_durably
 from indexer.errors import LockHeld, WriterLeaseLost
 
 
@@ -86,7 +86,7 @@ def take_lease(data_dir: DataDir, collection: str, command: str) -> Lease:
     with FileLock(data_dir.publish_lock(collection)):
         token = newest_lease(data_dir, collection).token + 1
         lease = Lease(collection, token, f"`{command}` (process {os.getpid()}, since {now})")
-        remove_leftovers(path)
+        remove_half_written(path)
         replace_durably(path, msgspec.json.encode(lease))
     return lease
 

@@ -12,13 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from encoders.encoder import EncoderIdentity
-from indexer.ann.opening import open_index
+from indexer.ann.opening import ON_PROCESSOR, IndexDevice, open_index
+from indexer.ann.qdrant_index import QdrantIndex
 from indexer.ann.vector_index import NO_ROW, Rows, VectorIndex
 from indexer.config import AttributeType
 from indexer.item_table import items_schema
 from indexer.manifest import Manifest
 from indexer.snapshot import Snapshot
-from indexer.snapshot_files import mapped_items, mapped_segments
+from indexer.snapshot_files import mapped_items, mapped_segments, require_fitting_tables
 
 # Looking ids up one by one takes 30 µs each; a hash table over all of them takes 0.1 s a million.
 IDS_LOOKED_UP_SINGLY = 1_000
@@ -29,6 +30,9 @@ class OpenedChannel:
     """One channel: row -> vector, item, times, words."""
 
     index: VectorIndex
+
+    filters_itself: bool
+    """Whether the engine can filter on what is stored about items."""
 
     item_rows: NDArray[np.int64]
     """Ascending: segments of one item are adjacent."""
@@ -57,6 +61,12 @@ class OpenedSnapshot:
         attributes: the collection's attribute schema now; columns are brought to it.
         identities: the collection's encoders; only their channels are opened.
         num_threads: threads one search uses.
+        device: where FAISS searches.
+
+    Raises:
+        SnapshotCorrupt: a table is none, or tables do not fit together.
+        IndexMismatch: an index is none, or does not hold what the manifest says. So too what else
+            `open_index` raises.
     """
 
     def __init__(
@@ -66,19 +76,33 @@ class OpenedSnapshot:
         identities: Mapping[str, EncoderIdentity],
         *,
         num_threads: int = 1,
+        device: IndexDevice = ON_PROCESSOR,
     ) -> None:
         self.manifest: Manifest = snapshot.manifest
-        self.items = _with_schema(mapped_items(snapshot.path), items_schema(attributes))
+        items = mapped_items(snapshot.path)
         self.channels = {
-            name: _open_channel(snapshot, name, num_threads)
+            name: _open_channel(snapshot, name, num_threads, device)
             for name in identities
             if name in snapshot.manifest.channels
         }
+        item_rows = {name: channel.item_rows for name, channel in self.channels.items()}
+        require_fitting_tables(snapshot.path, snapshot.manifest, items, item_rows)
+        self.items = _with_schema(items, items_schema(attributes))
 
     @property
     def num_items(self) -> int:
         """How many items it holds."""
         return int(self.items.num_rows)
+
+    def check(self) -> None:
+        """Ask the engines that are not in this process whether they are there.
+
+        Raises:
+            KindredError: one is not.
+        """
+        for channel in self.channels.values():
+            if isinstance(channel.index, QdrantIndex):
+                channel.index.check()
 
     def item_rows(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the row of each item, -1 for those that are not in here."""
@@ -95,12 +119,17 @@ class OpenedSnapshot:
         return row if row < len(column) and column[row].as_py() == item_id else NO_ROW
 
 
-def _open_channel(snapshot: Snapshot, name: str, num_threads: int) -> OpenedChannel:
+def _open_channel(
+    snapshot: Snapshot, name: str, num_threads: int, device: IndexDevice
+) -> OpenedChannel:
     entry = snapshot.manifest.channels[name]
     folder = snapshot.channel_folder(name)
     segments = mapped_segments(folder)
     return OpenedChannel(
-        index=open_index(folder, entry.index, entry.space_id, num_threads=num_threads),
+        index=open_index(
+            folder, entry.index, entry.space_id, num_threads=num_threads, device=device
+        ),
+        filters_itself=bool(entry.index.payload),
         item_rows=segments.column("item_row").to_numpy(),
         start_seconds=segments.column("start_seconds").to_numpy(),
         stop_seconds=segments.column("stop_seconds").to_numpy(),

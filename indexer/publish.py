@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +14,22 @@ from filelock import FileLock
 
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
+from indexer.ann.qdrant_server_build import point_aliases
 from indexer.data_dir import DataDir
-from indexer.durable_files import remove_leftovers, replace_durably
+from indexer.durable_files import read_file, remove_half_written, replace_durably
 from indexer.errors import Refused
 from indexer.gate import GateReport
 from indexer.lock import Lease, require_newest
-from indexer.manifest import MANIFEST_FILE, Manifest, SnapshotCorrupt, read_manifest
+from indexer.manifest import (
+    MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    SnapshotCorrupt,
+    read_manifest,
+)
 from indexer.served_collection import IdentitiesOf, own_collection
 from indexer.smoke_search import smoke_search
-from indexer.snapshot import Snapshot, remove_snapshot
+from indexer.snapshot import Snapshot, remove_snapshot, remove_unfinished
 
 POINTER_FILE = "live"
 KEPT_SNAPSHOTS = 3
@@ -40,6 +48,12 @@ class PruneFailed(KindredError):
     """A snapshot is live, but an older one that is not kept any more could not be removed."""
 
     code = "prune_failed"
+
+
+class AliasesBehind(KindredError):
+    """A snapshot is live, but other programs still find an older one on its Qdrant server."""
+
+    code = "aliases_behind"
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -110,9 +124,11 @@ def read_pointer(data_dir: DataDir, collection: str) -> Pointer | None:
     """
     path = pointer_path(data_dir, collection)
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise SnapshotCorrupt(f"{path}: not a pointer: {error.strerror}", file=str(path)) from error
     try:
         pointer = msgspec.json.decode(content, type=Pointer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -167,6 +183,7 @@ def publish(
     report: GateReport | None = None,
     lease: Lease | None = None,
     discard_unpublished: bool = False,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Let servers answer from ``snapshot`` from now on; also how one goes back to an older one.
 
@@ -177,9 +194,11 @@ def publish(
         report: what the gate found, to be remembered.
         lease: of the writer that built it; ``None`` where whoever calls keeps writers apart.
         discard_unpublished: remove ``snapshot`` if the pointer could not be moved.
+        while_swapping: what is held while the pointer moves.
 
     Raises:
         WriterLeaseLost: another writer has begun since; the live snapshot stays.
+        AliasesBehind: ``snapshot`` is live, but its Qdrant server could not be told.
         PruneFailed: ``snapshot`` is live, but an older one could not be removed.
     """
     collection = snapshot.manifest.collection
@@ -187,13 +206,35 @@ def publish(
         try:
             if lease is not None:
                 require_newest(data_dir, lease)
-            _swap(snapshot, data_dir, report, lease)
+            with while_swapping():
+                _swap(snapshot, data_dir, report, lease)
         except BaseException:
             # The pointer may have moved before the disk refused to make that durable.
             if discard_unpublished and not _points_to(snapshot, data_dir):
-                remove_snapshot(snapshot.path)
+                with suppress(KindredError):  # the next build removes what is left
+                    remove_snapshot(snapshot.path)
             raise
-        _prune(snapshot, finished_snapshots(data_dir, collection), keep)
+        # First of all: an older generation that an alias still names must not be removed.
+        _point_aliases(snapshot)
+        _prune(snapshot.path, finished_snapshots(data_dir, collection), keep)
+
+
+def clear_up(data_dir: DataDir, collection: str, keep: int = KEPT_SNAPSHOTS) -> None:
+    """Remove what runs that died or failed left: half a snapshot, or more of them than are kept.
+
+    The caller holds the collection's writer lock.
+
+    Raises:
+        PruneFailed: a snapshot that is not kept any more could not be removed.
+    """
+    remove_unfinished(data_dir, collection)
+    with publish_lock(data_dir, collection):
+        try:
+            live = live_snapshot_path(data_dir, collection)
+        except SnapshotCorrupt:
+            return  # whichever it was must not be removed; the next snapshot replaces it
+        if live is not None:
+            _prune(live, finished_snapshots(data_dir, collection), keep)
 
 
 def remove_snapshots(data_dir: DataDir, collection: str, snapshot_ids: Sequence[str]) -> list[str]:
@@ -220,6 +261,7 @@ def roll_back(
     *,
     snapshot_id: str | None = None,
     identities_of: IdentitiesOf | None = None,
+    while_swapping: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Manifest:
     """Serve an older snapshot again; what was written since it was built stays visible.
 
@@ -234,6 +276,7 @@ def roll_back(
             ``None``.
         identities_of: gives the encoders of an older snapshot's own collection: with it one can go
             back over a change of model, as long as the older models are there.
+        while_swapping: what is held while the pointer moves.
 
     Returns:
         The manifest of the snapshot that is live now.
@@ -243,6 +286,7 @@ def roll_back(
         SnapshotCorrupt: its files are damaged; the live one stays, as for the others.
         SpaceMismatch: it was made by encoders that the collection does not use any more.
         SmokeSearchFailed: it cannot be searched.
+        AliasesBehind: it is live, but its Qdrant server could not be told.
     """
     with publish_lock(data_dir, collection):
         path = _earlier_snapshot(data_dir, collection, snapshot_id)
@@ -251,7 +295,9 @@ def roll_back(
             identities = identities if own is None else identities_of(own)
         snapshot = Snapshot.open(path, identities=identities)
         smoke_search(path)
-        _swap(snapshot, data_dir)
+        with while_swapping():
+            _swap(snapshot, data_dir)
+        _point_aliases(snapshot)
     return snapshot.manifest
 
 
@@ -287,19 +333,33 @@ def _points_to(snapshot: Snapshot, data_dir: DataDir) -> bool:
     return pointer is not None and pointer.snapshot_id == snapshot.manifest.snapshot_id
 
 
-def _prune(live: Snapshot, finished: Sequence[Path], keep: int) -> None:
+def _prune(live: Path, finished: Sequence[Path], keep: int) -> None:
     for path in finished[: max(0, len(finished) - keep)]:
-        if path == live.path:
+        if path == live:
             continue
         try:
             remove_snapshot(path)
-        except OSError as error:
+        except (OSError, KindredError) as error:
+            reason = error.message if isinstance(error, KindredError) else error.strerror or error
             raise PruneFailed(
-                f"snapshot {live.path.name} is live, but the old {path} could not be removed: "
-                f"{error.strerror or error}; the next reindex tries again",
-                live=live.path.name,
+                f"snapshot {live.name} is live, but the old {path} could not be removed: "
+                f"{reason}; the next reindex tries again",
+                live=live.name,
                 path=str(path),
             ) from error
+
+
+def _point_aliases(live: Snapshot) -> None:
+    try:
+        point_aliases(live.path)
+    except KindredError as error:
+        name = live.path.name
+        raise AliasesBehind(
+            f"snapshot {name} is live, but its aliases for other programs do not lead to it yet: "
+            f"{error.message}; then `kindred rollback {name}` sets them",
+            live=name,
+            **error.detail,
+        ) from error
 
 
 def _swap(
@@ -324,7 +384,7 @@ def _swap(
         gates,
     )
     path = pointer_path(data_dir, collection)
-    remove_leftovers(path)  # whoever holds the publish lock is alone
+    remove_half_written(path)  # whoever holds the publish lock is alone
     replace_durably(path, msgspec.json.encode(pointer))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from encoders.encoder import EncoderIdentity
@@ -14,6 +16,7 @@ from indexer.blob_sweep import sweep_blobs
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
+from indexer.encoder_leftovers import encoders_of_snapshots
 from indexer.erasure import settle_takedowns
 from indexer.errors import Refused
 from indexer.free_space import expected_bytes, require_free_space
@@ -21,8 +24,9 @@ from indexer.gate import GateReport, judge
 from indexer.gate_measurements import measure
 from indexer.lock import Lease, require_newest, take_lease
 from indexer.manifest import Manifest, SnapshotCorrupt, SnapshotUnreadable, read_manifest
-from indexer.publish import finished_snapshots, live_snapshot_path, publish
+from indexer.publish import clear_up, live_snapshot_path, publish
 from indexer.reindex_report import ReindexReport
+from indexer.served_collection import is_made_by
 from indexer.smoke_search import smoke_search
 from indexer.snapshot import Snapshot, build_snapshot
 
@@ -43,6 +47,7 @@ def reindex(
     *,
     if_changed: bool = False,
     force: bool = False,
+    erasing: str | None = None,
     lease: Lease | None = None,
 ) -> ReindexReport:
     """Build a snapshot of everything in the catalog and publish it if the gate agrees.
@@ -56,6 +61,8 @@ def reindex(
         identities: the encoder of each channel.
         if_changed: do nothing when the live snapshot holds every change and the same channels.
         force: publish although the gate says no.
+        erasing: what must be erased, and so cannot wait: publish although the gate says no, unless
+            the index itself is worse than it may be; the gate's report keeps this word.
         lease: what came with the writer lock; ``None`` takes the next one now.
 
     Raises:
@@ -67,11 +74,14 @@ def reindex(
     """
     report = ReindexReport(config.name, [])
     with report.timed("check"):
+        clear_up(data_dir, config.name)
         report.manifest, report.because = _live_and_due(catalog, data_dir, config, identities)
     if report.because or not if_changed:
         report.because = report.because or ["it was asked for"]
         lease = lease or take_lease(data_dir, config.name, "reindex")
-        _build_and_publish(catalog, data_dir, config, identities, report, lease, force=force)
+        _build_and_publish(
+            catalog, data_dir, config, identities, report, lease, force=force, erasing=erasing
+        )
     counts = catalog.counts(config.name)
     report.num_items, report.num_failed = counts.items, counts.failed
     if report.manifest is not None:
@@ -89,13 +99,18 @@ def _build_and_publish(
     lease: Lease,
     *,
     force: bool,
+    erasing: str | None,
 ) -> None:
     def accept(folder: Path, manifest: Manifest) -> None:
         with report.timed("smoke_search"):
             smoke_search(folder)
         with report.timed("gate"):
             report.gate = _gate(catalog, data_dir, config, identities, Snapshot(folder, manifest))
-        if not report.gate.passed and not force:
+        if report.gate.passed or force:
+            return
+        if erasing is not None and not report.gate.of_index:
+            report.gate = msgspec.structs.replace(report.gate, overruled_for=erasing)
+        else:
             raise GateRefused(
                 f"snapshot {manifest.snapshot_id} was not published: "
                 + "; ".join(report.gate.reasons),
@@ -117,10 +132,19 @@ def _build_and_publish(
             raise
     report.stages["build"] -= report.stages["smoke_search"] + report.stages["gate"]
     with report.timed("publish"):
-        encoders_before = _encoders_of_snapshots(data_dir, config.name)
-        publish(snapshot, data_dir, report=report.gate, lease=lease, discard_unpublished=True)
+        encoders_before = encoders_of_snapshots(data_dir, config.name)
+        changes_model = report.manifest is not None and not is_made_by(report.manifest, identities)
+        publish(
+            snapshot,
+            data_dir,
+            report=report.gate,
+            lease=lease,
+            discard_unpublished=True,
+            # No write that was prepared with the model of before is being stored at that moment.
+            while_swapping=catalog.writes_held if changes_model else nullcontext,
+        )
         report.manifest, report.built = snapshot.manifest, True
-        expired = encoders_before - _encoders_of_snapshots(data_dir, config.name)
+        expired = encoders_before - encoders_of_snapshots(data_dir, config.name)
         expired -= {identity.encoder_id for identity in identities.values()}
         if expired:
             catalog.forget_encoders(config.name, expired)
@@ -144,18 +168,6 @@ def _gate(
     except SnapshotCorrupt:  # what was served cannot be found, so there is nothing to compare with
         live = None
     return judge(snapshot.manifest, config, measure(catalog, config, identities, snapshot, live))
-
-
-def _encoders_of_snapshots(data_dir: DataDir, collection: str) -> set[str]:
-    """Return the encoders whose vectors are in a snapshot that can be served."""
-    found = set()
-    for path in finished_snapshots(data_dir, collection):
-        try:
-            manifest = read_manifest(path)
-        except (SnapshotCorrupt, SnapshotUnreadable):
-            continue  # it cannot be served
-        found |= {entry.encoder_id for entry in manifest.channels.values()}
-    return found
 
 
 def _settled_takedowns(catalog: Catalog, data_dir: DataDir, collection: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from encoders.config import medium_of_encoder
 from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from indexer.config import CollectionConfig
@@ -63,6 +64,33 @@ def own_collection(path: Path, identities_of: IdentitiesOf) -> CollectionConfig 
     except KindredError:  # a model is not there any more
         return None
     return own if fits else None
+
+
+def made_by(path: Path) -> tuple[CollectionConfig, dict[str, EncoderIdentity]] | None:
+    """Return the collection that a snapshot was built for and its encoders, as the snapshot says.
+
+    Whether their models are there is not asked: an index is built from vectors that are.
+
+    Args:
+        path: the folder of the snapshot.
+
+    Returns:
+        ``None`` for a snapshot of a version that did not say which collection it was built for.
+
+    Raises:
+        SnapshotCorrupt, SnapshotUnreadable: the snapshot cannot be read.
+    """
+    manifest = read_manifest(path)
+    own = Snapshot(path, manifest).collection
+    if own is None or not own.channels.keys() <= manifest.channels.keys():
+        return None
+    return own, {
+        name: EncoderIdentity(
+            entry.encoder_id, entry.space_id, entry.dim, medium_of_encoder(channel.encoder)
+        )
+        for name, channel in own.channels.items()
+        for entry in [manifest.channels[name]]
+    }
 
 
 def is_made_by(manifest: Manifest, identities: Mapping[str, EncoderIdentity]) -> bool:

@@ -19,7 +19,12 @@ from indexer.ann.opening import open_index
 from indexer.ann.vector_index import NO_ROW, VectorIndex
 from indexer.errors import Refused
 from indexer.manifest import ChannelEntry, read_manifest
-from indexer.snapshot_files import CHANNELS_FOLDER, mapped_items, mapped_segments
+from indexer.snapshot_files import (
+    CHANNELS_FOLDER,
+    mapped_items,
+    mapped_segments,
+    require_fitting_tables,
+)
 
 MAX_SCORE = 1.5
 """Inner products of unit vectors end at 1; quantised ones are estimates."""
@@ -77,23 +82,19 @@ def search_once(folder: Path) -> None:
     """Search every channel of a snapshot, whose files were verified, in this process.
 
     Raises:
-        ValueError: tables and indexes do not fit together, or an answer cannot be.
-        KindredError: a file is missing or does not hold what the manifest says.
+        ValueError: an answer cannot be.
+        KindredError: a file is missing or does not hold what the manifest says, or tables and
+            indexes do not fit together.
     """
     manifest = read_manifest(folder)
-    num_items = mapped_items(folder).num_rows
-    if num_items != manifest.num_items:
-        raise ValueError(f"{num_items} items, expected {manifest.num_items}")
+    folders = {name: folder / CHANNELS_FOLDER / name for name in manifest.channels}
+    item_rows = {
+        name: mapped_segments(channel_folder).column("item_row").to_numpy()
+        for name, channel_folder in folders.items()
+    }
+    require_fitting_tables(folder, manifest, mapped_items(folder), item_rows)
     for name, entry in manifest.channels.items():
-        channel_folder = folder / CHANNELS_FOLDER / name
-        item_rows = mapped_segments(channel_folder).column("item_row").to_numpy()
-        if len(item_rows) != entry.num_segments:
-            raise ValueError(
-                f"channel {name!r}: {len(item_rows)} segments, expected {entry.num_segments}"
-            )
-        if len(item_rows) and not (item_rows.min() >= 0 and item_rows.max() < num_items):
-            raise ValueError(f"channel {name!r}: segments of items that are not in the snapshot")
-        _search_channel(name, entry, open_index(channel_folder, entry.index, entry.space_id))
+        _search_channel(name, entry, open_index(folders[name], entry.index, entry.space_id))
 
 
 def _search_channel(name: str, entry: ChannelEntry, index: VectorIndex) -> None:

@@ -7,6 +7,7 @@ snapshots/<collection>/<id>/manifest.json         written last: its presence say
                            /items.arrow           one row per item, sorted by item_id
                            /channels/<name>/index.faiss | index.npy    row -> vector
                                            /qdrant/                    or so, with vectors.npy
+                                           /qdrant.json                or on a server
                                            /segments.arrow             row -> item, times, words
                                            /segment_ids.npy            row -> catalog
 ```
@@ -15,8 +16,8 @@ snapshots/<collection>/<id>/manifest.json         written last: its presence say
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,18 +26,22 @@ import msgspec
 import numpy as np
 
 from encoders.encoder import EncoderIdentity
-from encoders.errors import ConfigError
+from encoders.errors import ConfigError, KindredError
 from indexer.ann.building import build_index
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE
 from indexer.ann.payload import PayloadTable, payload_columns
 from indexer.ann.qdrant_build import build_edge_index
+from indexer.ann.qdrant_generation import generation_of
+from indexer.ann.qdrant_server import QdrantServer
+from indexer.ann.qdrant_server_build import BUILD_PATIENCE, build_server_index
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
 from indexer.data_dir import DataDir
-from indexer.durable_files import sync_file, sync_folder
+from indexer.durable_files import read_file, sync_file, sync_folder, write_file
 from indexer.manifest import (
     FORMAT_VERSION,
     MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
     ChannelEntry,
     Manifest,
     SnapshotCorrupt,
@@ -53,6 +58,13 @@ from indexer.snapshot_files import (
     mapped_items,
     mapped_segments,
 )
+from indexer.snapshot_removal import (
+    BUILDING_PREFIX,
+    discard,
+    remove_snapshot,
+    remove_unfinished,
+    unfinished_snapshots,
+)
 from indexer.staging import Progress, StagedChannel, stage_channel, stage_items
 
 __all__ = [
@@ -67,8 +79,6 @@ __all__ = [
     "remove_unfinished",
     "unfinished_snapshots",
 ]
-
-BUILDING_PREFIX = ".building-"
 
 Accept = Callable[[Path, Manifest], None]
 """Called with the folder and the manifest of a new snapshot; raises to refuse it."""
@@ -124,10 +134,11 @@ class Snapshot:
         """
         path = self.path / COLLECTION_FILE
         try:
-            return msgspec.json.decode(path.read_bytes(), type=CollectionConfig)
+            content = read_file(path, MAX_MANIFEST_BYTES)
+            return msgspec.json.decode(content, type=CollectionConfig)
         except FileNotFoundError:
             return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SnapshotCorrupt(f"{path}: not a collection: {error}", file=str(path)) from error
 
     def channel_folder(self, channel: str) -> Path:
@@ -176,7 +187,7 @@ def build_snapshot(
     final = parent / snapshot_id
     folder.mkdir()
     try:
-        (folder / COLLECTION_FILE).write_bytes(msgspec.json.encode(config))
+        write_file(folder / COLLECTION_FILE, msgspec.json.encode(config))
         through_seq, num_items, staged = _staged(catalog, config, identities, folder, progress)
         channels = {
             one.name: _indexed(one, config, folder, num_threads, progress) for one in staged
@@ -200,7 +211,9 @@ def build_snapshot(
     except BaseException:
         if final.exists():
             final.rename(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        # What is left in spite of that is removed by the next build.
+        with suppress(KindredError, OSError):
+            discard(folder)
         raise
     return Snapshot(final, manifest)
 
@@ -224,25 +237,6 @@ def _staged(
                 stage_channel(state, config, name, identities[name], item_rows, target, progress)
             )
         return through_seq, num_items, staged
-
-
-def remove_snapshot(path: Path) -> None:
-    """Remove a finished snapshot: one step makes it unfinished, so no part of it ever counts.
-
-    Should that be all that happens, the next build removes the rest.
-    """
-    shutil.rmtree(path.rename(path.with_name(f"{BUILDING_PREFIX}{path.name}")))
-
-
-def unfinished_snapshots(data_dir: DataDir, collection: str) -> list[Path]:
-    """Return the folders of snapshots that are being built, or removed, or were left so."""
-    return sorted(data_dir.snapshots(collection).glob(f"{BUILDING_PREFIX}*"))
-
-
-def remove_unfinished(data_dir: DataDir, collection: str) -> None:
-    """Remove what runs that died left behind; the caller holds the collection's writer lock."""
-    for leftover in unfinished_snapshots(data_dir, collection):
-        shutil.rmtree(leftover)
 
 
 def _indexed(
@@ -270,15 +264,29 @@ def _indexed(
     config = collection.channels[staged.name].index
     vectors = np.load(staged.vectors_path, mmap_mode="r" if staged.num_segments else None)
     if config.engine == "qdrant":
-        built = build_edge_index(
-            vectors,
-            identity.space_id,
-            config,
-            _payload(staged, collection, folder),
-            staged.folder,
-            num_threads=num_threads,
-            progress=report,
-        )
+        payload = _payload(staged, collection, folder)
+        if config.url is None:
+            built = build_edge_index(
+                vectors,
+                identity.space_id,
+                config,
+                payload,
+                staged.folder,
+                num_threads=num_threads,
+                progress=report,
+            )
+        else:
+            snapshot_id = folder.name.removeprefix(BUILDING_PREFIX)
+            generation = generation_of(config, collection.name, staged.name, snapshot_id)
+            built = build_server_index(
+                vectors,
+                identity.space_id,
+                config,
+                payload,
+                staged.folder,
+                QdrantServer(generation, BUILD_PATIENCE),
+                progress=report,
+            )
     else:
         built = build_index(
             vectors, identity.space_id, config, num_threads=num_threads, progress=report
@@ -310,6 +318,6 @@ def _payload(staged: StagedChannel, collection: CollectionConfig, folder: Path) 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest, after everything else is on the disk."""
     path = folder / MANIFEST_FILE
-    path.write_bytes(encode_manifest(manifest))
+    write_file(path, encode_manifest(manifest))
     sync_file(path)
     sync_folder(folder)

@@ -16,6 +16,7 @@ from indexer.ann.opening import VECTORS_FILE
 from indexer.catalog.database import CatalogError
 from indexer.catalog.state import CatalogState
 from indexer.config import CollectionConfig
+from indexer.durable_files import naming, write_array
 from indexer.embedding_store import SegmentBlock
 from indexer.item_table import item_batch, items_schema
 from indexer.snapshot_files import ITEMS_FILE, SEGMENT_IDS_FILE, SEGMENTS_FILE
@@ -70,7 +71,12 @@ def stage_items(
         if change.item is not None
     )
     schema = items_schema(config.attributes)
-    with pa.OSFile(str(folder / ITEMS_FILE), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+    path = folder / ITEMS_FILE
+    with (
+        naming(path),
+        pa.OSFile(str(path), "wb") as file,
+        pa.ipc.new_file(file, schema) as writer,
+    ):
         while batch := list(islice(live, ITEMS_PER_BATCH)):
             keys = [item_key for item_key, _ in batch]
             item_rows[keys] = np.arange(num_items, num_items + len(batch))
@@ -103,9 +109,12 @@ def stage_channel(
     num_segments = coverage.current_segments
     segment_ids = np.empty(num_segments, dtype=np.int64)
     done = 0
+    vectors_path, table_path = folder / VECTORS_FILE, folder / SEGMENTS_FILE
     with (
-        (folder / VECTORS_FILE).open("wb") as vectors,
-        pa.OSFile(str(folder / SEGMENTS_FILE), "wb") as table,
+        naming(vectors_path),
+        vectors_path.open("wb") as vectors,
+        naming(table_path),
+        pa.OSFile(str(table_path), "wb") as table,
         pa.ipc.new_file(table, SEGMENTS_SCHEMA) as writer,
     ):
         np.lib.format.write_array_header_1_0(
@@ -114,7 +123,8 @@ def stage_channel(
         for block in state.embeddings.blocks(
             config.name, name, identity.encoder_id, dim=identity.dim
         ):
-            vectors.write(block.vectors.tobytes())
+            with naming(vectors_path):
+                vectors.write(block.vectors.tobytes())
             writer.write_batch(_segment_batch(block, item_rows))
             stop = done + len(block.segment_ids)
             segment_ids[done:stop] = block.segment_ids[: num_segments - done]
@@ -128,7 +138,7 @@ def stage_channel(
             expected=num_segments,
             got=done,
         )
-    np.save(folder / SEGMENT_IDS_FILE, segment_ids)
+    write_array(folder / SEGMENT_IDS_FILE, segment_ids)
     return StagedChannel(
         name, folder, identity, num_segments, coverage.current_items, coverage.other_items
     )

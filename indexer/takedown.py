@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
-from encoders.encoder import EncoderIdentity
 from encoders.errors import KindredError
 from encoders.media.item import check_item_id
 from indexer.catalog.catalog import Catalog
@@ -21,10 +21,12 @@ from indexer.erasure import (
     settle_takedowns,
 )
 from indexer.errors import Refused
-from indexer.lock import writer_lock
-from indexer.manifest import SnapshotCorrupt
-from indexer.publish import finished_snapshots, read_pointer, remove_snapshots
-from indexer.reindex import reindex
+from indexer.lock import Lease, writer_lock
+from indexer.manifest import SnapshotCorrupt, SnapshotUnreadable
+from indexer.publish import finished_snapshots, live_snapshot_path, remove_snapshots
+from indexer.reindex import GateRefused, reindex
+from indexer.reindex_report import ReindexReport
+from indexer.served_collection import IdentitiesOf, made_by
 from indexer.snapshot import remove_unfinished
 
 
@@ -126,7 +128,7 @@ def purge(
     catalog: Catalog,
     data_dir: DataDir,
     config: CollectionConfig,
-    identities: Mapping[str, EncoderIdentity],
+    identities_of: IdentitiesOf,
     takedown_id: str,
 ) -> Receipt:
     """Erase now what still holds the items of a takedown.
@@ -135,14 +137,26 @@ def purge(
     are removed, and the catalog's file is written anew. It takes as long as a reindex and holds
     the collection's writer lock.
 
+    The new snapshot is built as the live one was, for the same collection with the same encoders,
+    so a change of model that is half done waits; no model is needed. What the gate finds wrong with
+    the collection (failed files, coverage, expected answers) does not keep it from being published,
+    and the receipt says so; an index that is itself worse than it may be does.
+
+    Args:
+        catalog: where the takedown is.
+        data_dir: whose snapshots.
+        config: the collection, for when there is no live snapshot that says what it was built for.
+        identities_of: gives its encoders then.
+        takedown_id: of the takedown.
+
     Raises:
         UnknownTakedown: the collection has none of this id.
         PurgeRefused: saying why; the items stay taken down.
     """
     takedown = catalog.takedowns.get(config.name, takedown_id)
     try:
-        with writer_lock(data_dir, config.name, "kindred takedown --purge"):
-            _purge(catalog, data_dir, config, identities, takedown)
+        with writer_lock(data_dir, config.name, "kindred takedown --purge") as lease:
+            _purge(catalog, data_dir, config, identities_of, takedown, lease)
     except (KindredError, OSError) as error:
         raise PurgeRefused.because(takedown_id, error) from error
     return read_receipt(catalog, data_dir, config.name, takedown_id)
@@ -152,30 +166,68 @@ def _purge(
     catalog: Catalog,
     data_dir: DataDir,
     config: CollectionConfig,
-    identities: Mapping[str, EncoderIdentity],
+    identities_of: IdentitiesOf,
     takedown: Takedown,
+    lease: Lease,
 ) -> None:
     name, takedown_id = config.name, takedown.takedown_id
     if takedown.lifted_at is not None:
         raise Refused(f"it was lifted at {takedown.lifted_at}")
     remove_unfinished(data_dir, name)
-    if _live_holds(data_dir, takedown):
-        reindex(catalog, data_dir, config, identities)
+    replaced: dict[str, str] = {}
+    live, has_to_go = _live(data_dir, takedown)
+    if has_to_go:
+        report = _rebuild(catalog, data_dir, config, identities_of, live, takedown_id, lease)
+        if live is not None and report.overruled:
+            replaced[live.name] = _replaced(report)
     holding = [path.name for path in finished_snapshots(data_dir, name) if holds(path, takedown)]
     removed = remove_snapshots(data_dir, name, holding)
-    catalog.takedowns.note_erased(takedown_id, [f"snapshot {each}" for each in removed])
+    catalog.takedowns.note_erased(
+        takedown_id, [f"snapshot {each}{replaced.get(each, '')}" for each in removed]
+    )
     settle_takedowns(catalog, data_dir, name)
     if catalog.takedowns.get(name, takedown_id).erased_at is None:
         still = ", ".join(forecast_of(data_dir, takedown).held_by)
         raise Refused(f"something still holds them: {still}")
 
 
-def _live_holds(data_dir: DataDir, takedown: Takedown) -> bool:
-    """Tell whether the live snapshot has to be replaced before what it holds can be removed."""
+def _rebuild(
+    catalog: Catalog,
+    data_dir: DataDir,
+    config: CollectionConfig,
+    identities_of: IdentitiesOf,
+    live: Path | None,
+    takedown_id: str,
+    lease: Lease,
+) -> ReindexReport:
+    """Put a new snapshot in the place of the live one."""
     try:
-        pointer = read_pointer(data_dir, takedown.collection)
-    except SnapshotCorrupt:
-        return True
-    if pointer is None:
-        return False
-    return holds(data_dir.snapshots(takedown.collection) / pointer.snapshot_id, takedown)
+        own = None if live is None else made_by(live)
+    except (SnapshotCorrupt, SnapshotUnreadable):
+        own = None
+    built_for, identities = own or (config, identities_of(config))
+    erasing = f"purge of {takedown_id}"
+    try:
+        return reindex(catalog, data_dir, built_for, identities, erasing=erasing, lease=lease)
+    except GateRefused as error:
+        raise GateRefused(
+            f"{error.message}; `kindred reindex --force` publishes it all the same, then take the "
+            "items down with --purge again",
+            **error.detail,
+        ) from error
+
+
+def _replaced(report: ReindexReport) -> str:
+    """Return what a receipt says of a rebuild that the gate would have refused."""
+    assert report.manifest is not None, "a rebuild that ended without an error made a snapshot"
+    found = "; ".join(report.overruled)
+    return f", replaced by {report.manifest.snapshot_id} although the gate found: {found}"
+
+
+def _live(data_dir: DataDir, takedown: Takedown) -> tuple[Path | None, bool]:
+    """Return the live snapshot, and whether another has to take its place before it can go."""
+    try:
+        live = live_snapshot_path(data_dir, takedown.collection)
+    except SnapshotCorrupt:  # nobody knows which one is live
+        return None, True
+    return live, live is not None and holds(live, takedown)

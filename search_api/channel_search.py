@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from encoders.query_encoding import ChannelQuery
 from encoders.space import require_same_space
-from indexer.ann.vector_index import Rows, SearchMode
+from indexer.ann.vector_index import ItemCondition, Rows, SearchMode
 from indexer.live_view import LiveView
 from search_api.fusion import RankedItem
 from search_api.grouping import ItemGroup, best_per_row, group_by_item
@@ -58,6 +58,7 @@ def search_channel(
     *,
     limit: int,
     among: NDArray[np.bool_] | None,
+    condition: ItemCondition | None = None,
     excluded_row: int | None = None,
 ) -> ChannelAnswer:
     """Return the items of ``channel`` nearest to ``query``.
@@ -72,6 +73,7 @@ def search_channel(
         query: in the channel's space.
         limit: how many items the request wants.
         among: ``(num_items,)`` mask of items that may answer; ``None``: all.
+        condition: what all of them satisfy, for engines that filter by themselves.
         excluded_row: an item that may not answer.
 
     Raises:
@@ -91,7 +93,7 @@ def search_channel(
     )
     num_segments = min(FIRST_SEGMENTS, info.num_rows)
     while True:
-        neighbors = view.search(channel, query.vectors, num_segments, among=among)
+        neighbors = view.search(channel, query.vectors, num_segments, among, condition)
         rows, scores = best_per_row(neighbors.rows, neighbors.scores)
         groups = [
             group

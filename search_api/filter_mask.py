@@ -64,6 +64,9 @@ def _scalar_mask(wanted: OneOf | Range | Exists, values: pa.Array, *, exists: bo
         held = pc.is_valid(values) if exists else pc.is_null(values)
     elif isinstance(wanted, OneOf):
         accepted = pa.array(wanted.values, type=compared_as)
+        if pa.types.is_floating(compared_as):
+            # Looked up by their bits, in which 0.0 and -0.0 differ; adding zero makes both 0.0.
+            values, accepted = pc.add(values, 0.0), pc.add(accepted, 0.0)
         held = pc.and_(pc.is_in(values, value_set=accepted), pc.is_valid(values))
     else:
         held = pc.is_valid(values)

@@ -10,16 +10,17 @@ from typing import TypeAlias
 
 import msgspec
 
+from encoders.errors import KindredError
 from encoders.media.sandbox import DecodeSandbox
 from encoders.media.sniff import sniff
 from indexer.blob_store import BlobStore
 from indexer.catalog.catalog import Catalog
 from indexer.config import CollectionConfig
-from indexer.item_operations import Operation, PutBlob, PutVectors
+from indexer.item_operations import JobOperation, Operation, PutBlob, PutUrl, PutVectors
 from indexer.item_writer import ItemWriter
 from indexer.runners.local import ModelOpener
 from search_api.encoder_service import EncoderService
-from search_api.errors import UrlNotTaken
+from search_api.linked_files import LinkedFiles
 from search_api.write_schemas import ItemContent, PutFileOptions
 
 MAX_SYNC_TEXT_BYTES = 100_000
@@ -38,6 +39,7 @@ class ItemIntake:
         catalog: where items go.
         blobs: where originals go.
         max_sync_media_seconds: longer sounds and videos take long.
+        links: fetches what is given as a URL.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class ItemIntake:
         catalog: Catalog,
         blobs: BlobStore,
         max_sync_media_seconds: float,
+        links: LinkedFiles,
     ) -> None:
         self.blobs = blobs
+        self._links = links
         self._serving = serving
         self._catalog = catalog
         self._max_sync_media_seconds = max_sync_media_seconds
@@ -83,18 +87,21 @@ class ItemIntake:
         _, encoder = self._serving()
         return self.writer(), encoder.item_models(timeout_seconds)
 
-    def content(self, item_id: str, content: ItemContent) -> Operation:
-        """Return the operation that stores ``content``, whose original is on the disk then.
+    def content(self, item_id: str, content: ItemContent) -> JobOperation:
+        """Return the operation that stores ``content``.
+
+        Its original is on the disk then, unless it is a URL: that is left to a job.
 
         Raises:
-            UrlNotTaken: it is a URL.
+            UrlNotTaken, UrlRefused: see `LinkedFiles.check`.
             KindredError: it could never be stored; see `ItemWriter.check`.
         """
         writer = self.writer()
         if content.url is not None:
-            raise UrlNotTaken(
-                "this server fetches nothing from URLs; send the file itself", url=content.url
-            )
+            self._links.check(content.url)
+            linked = PutUrl(item_id=item_id, url=content.url, attributes=content.attributes)
+            writer.check_attributes(linked)
+            return linked
         if content.channels is not None:
             assert content.medium is not None, "the schema asks for both"
             vectors = PutVectors(
@@ -128,6 +135,15 @@ class ItemIntake:
         """
         self.writer().check(described)
         return msgspec.structs.replace(described, mtime_ns=self.blobs.add(path).mtime_ns)
+
+    def fetched(self, operation: PutUrl) -> PutBlob | KindredError:
+        """Fetch the original of an item and return how to store it, or why that cannot be."""
+        options = PutFileOptions(attributes=operation.attributes)
+        try:
+            with self._links.fetched(operation.url, self.blobs.incoming) as (path, name):
+                return self.file(described_file(operation.item_id, path, name, options), path)
+        except KindredError as error:
+            return error
 
     def takes_long(self, operation: Operation) -> bool:
         """Tell whether nobody should wait for an operation.

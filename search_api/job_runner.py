@@ -18,11 +18,12 @@ from indexer.catalog.records import Applied, Change
 from indexer.catalog.takedown_records import TakenDown
 from indexer.catalog.write_jobs import WriteJobs
 from indexer.errors import LeaseLost
-from indexer.item_operations import Operation
+from indexer.item_operations import JobOperation, PutUrl
 from indexer.item_writer import ItemWriter
 from indexer.runners.local import ModelOpener
 from search_api.bounded_pool import BoundedPool
 from search_api.item_intake import ItemIntake
+from search_api.model_guard import ModelGuard, ModelSwitched
 from search_api.operation_results import applied_result, failed_result
 
 POLL_SECONDS = 1.0
@@ -30,7 +31,7 @@ OPERATIONS_PER_STEP = 16
 """Prepared together and committed together: what is done again if a worker dies."""
 
 POSTPONED_SECONDS = 5.0
-TEMPORARY = (Overloaded, EncoderUnavailable, DeadlineExceeded, CatalogBusy)
+TEMPORARY = (Overloaded, EncoderUnavailable, DeadlineExceeded, CatalogBusy, ModelSwitched)
 """No fault of the job: it is tried again later."""
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class JobRunner:
         jobs: where they are kept.
         intake: prepares writes.
         refresh: makes this worker find what was written.
+        guard: keeps what was prepared for a model of before from being stored.
         lease_seconds: how long a job is left alone after its worker's last sign of life.
         write_seconds: how long the encoders may take for one step.
     """
@@ -55,6 +57,7 @@ class JobRunner:
         jobs: WriteJobs,
         intake: ItemIntake,
         refresh: Callable[[], object],
+        guard: ModelGuard,
         *,
         lease_seconds: float,
         write_seconds: float,
@@ -63,6 +66,7 @@ class JobRunner:
         self._jobs = jobs
         self._intake = intake
         self._refresh = refresh
+        self._guard = guard
         self._lease_seconds = lease_seconds
         self._write_seconds = write_seconds
         self._pool = BoundedPool(1, 0, "jobs")
@@ -139,20 +143,24 @@ class JobRunner:
         writer: ItemWriter,
         models: ModelOpener,
     ) -> None:
-        operations: list[Operation] = [
-            msgspec.json.decode(each.operation_json, type=Operation) for each in pending
+        asked: list[JobOperation] = [
+            msgspec.json.decode(each.operation_json, type=JobOperation) for each in pending
         ]
+        ready = [self._intake.fetched(each) if isinstance(each, PutUrl) else each for each in asked]
+        operations = [each for each in ready if not isinstance(each, KindredError)]
+        guard = partial(self._guard.require_current, writer.identities)
         while True:
-            prepared = writer.prepare(operations, models)
+            made = iter(writer.prepare(operations, models))
             settled = []
-            for each, operation, change in zip(pending, operations, prepared, strict=True):
+            for each, operation, found in zip(pending, asked, ready, strict=True):
+                change = found if isinstance(found, KindredError) else next(made)
                 if isinstance(change, KindredError):
                     said = failed_result(operation.item_id, change)
                     settled.append(Settled(each.ordinal, None, msgspec.json.encode(said).decode()))
                 else:
                     settled.append(Settled(each.ordinal, change))
             try:
-                return self._jobs.settle(lease, settled, _result_json)
+                return self._jobs.settle(lease, settled, _result_json, guard)
             except TakenDown:
                 continue  # since it was prepared; now that operation alone fails
 

@@ -64,11 +64,11 @@ class Playables:
         media = await self._pool.run(lambda: self._kept(item))
         if media is not None:
             return media
-        await self._pool.run(lambda: require_unchanged(item))
+        mtime_ns = await self._pool.run(lambda: require_unchanged(item))
         request = VersionRequest(
             path=Path(item.location),
             size_bytes=item.size_bytes,
-            mtime_ns=item.mtime_ns,
+            mtime_ns=mtime_ns,
             target=self._cache.path(version_name(item)),
         )
         suffix = await self._make(request)

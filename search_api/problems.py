@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,7 +25,9 @@ from encoders.errors import (
 from encoders.media.item import InvalidItemId
 from encoders.media.rejection import MediaRejected
 from encoders.serving.errors import BeingPrepared, DeadlineExceeded, EncoderUnavailable, Overloaded
-from indexer.catalog.database import CatalogBusy
+from indexer.ann.edge_host import EdgeFailed
+from indexer.ann.qdrant_errors import QdrantServerFailed
+from indexer.catalog.database import CatalogBusy, CatalogFull
 from indexer.catalog.takedown_records import TakenDown, UnknownTakedown
 from indexer.errors import (
     AttributesError,
@@ -36,7 +39,7 @@ from indexer.errors import (
     VectorSpaceMismatch,
 )
 from indexer.live_view import UnknownChannel
-from indexer.publish import NoSuchSnapshot
+from indexer.publish import AliasesBehind, NoSuchSnapshot
 from indexer.runners.local import EncodeFailed
 from indexer.takedown import PurgeRefused
 from search_api.access.key_file import KeysUnreadable
@@ -63,7 +66,10 @@ from search_api.errors import (
     WrongMediaType,
 )
 from search_api.filters import FilterError
+from search_api.model_guard import ModelSwitched
 from search_api.schemas import Problem
+from search_api.url_fetch import FetchFailed
+from search_api.web_address import UrlRefused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:kindred:problem:"
@@ -82,6 +88,8 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,
     UrlNotTaken: HTTPStatus.FORBIDDEN,
+    UrlRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    FetchFailed: HTTPStatus.BAD_GATEWAY,
     UnknownCollection: HTTPStatus.NOT_FOUND,
     ItemNotFound: HTTPStatus.NOT_FOUND,
     JobNotFound: HTTPStatus.NOT_FOUND,
@@ -108,11 +116,16 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyJobs: HTTPStatus.TOO_MANY_REQUESTS,
     CatalogBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    CatalogFull: HTTPStatus.INSUFFICIENT_STORAGE,
     LimitsUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     KeysUnreadable: HTTPStatus.SERVICE_UNAVAILABLE,
+    ModelSwitched: HTTPStatus.SERVICE_UNAVAILABLE,
     NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     BeingPrepared: HTTPStatus.SERVICE_UNAVAILABLE,
     EncoderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    EdgeFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    QdrantServerFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    AliasesBehind: HTTPStatus.SERVICE_UNAVAILABLE,
     SpaceMismatch: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelCorrupt: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -121,6 +134,8 @@ STATUSES: Mapping[type[KindredError], HTTPStatus] = {
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 """What a `KindredError` means in HTTP; an error that is not listed is the server's own fault."""
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 RETRY_STATUSES = frozenset(
     {
@@ -235,6 +250,15 @@ def on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response
     return problem_response(_internal_problem())
 
 
+def on_os_error(request: Request[Any, Any, Any], error: OSError) -> Response[Any]:
+    """Answer what the system refused: a full disk by name, all else as a fault of the server."""
+    if error.errno not in DISK_FULL:
+        return on_unexpected(request, error)
+    log.error("the disk is full", path=request.url.path, file=error.filename)
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    return problem_response(_problem(status, CatalogFull.code, "the server's disk is full"))
+
+
 def _internal_problem() -> Problem:
     return _problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -247,6 +271,7 @@ EXCEPTION_HANDLERS: dict[type[Exception] | int, Any] = {
     KindredError: on_kindred_error,
     HTTPException: on_http_exception,
     RecursionError: on_recursion,
+    OSError: on_os_error,
     Exception: on_unexpected,
 }
 
@@ -264,6 +289,7 @@ _DESCRIPTIONS: Mapping[int, str] = {
     429: "Too much waits already, or the key sent too much; try again.",
     503: "The server cannot answer yet; try again.",
     504: "The answer took too long.",
+    507: "The server's disk is full; nothing was stored.",
 }
 
 

@@ -333,7 +333,10 @@ class RollbackOut(msgspec.Struct, frozen=True, kw_only=True):
     """Items written since it was built, which are searched beside it."""
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """``GET /healthz`` and ``GET /readyz`` when all is well."""
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``GET /healthz`` and ``GET /readyz`` when searches can be answered."""
 
     status: str
+
+    problems: list[str] = []
+    """Why the newest state is not what answers, such as a live snapshot that is damaged."""

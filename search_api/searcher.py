@@ -12,12 +12,11 @@ from typing import Protocol, TypeVar, cast
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from encoders.media.content import MEDIA, Medium
 from encoders.query_encoding import MAX_QUERY_SEGMENTS, ChannelQuery, evenly_spaced
-from indexer.ann.vector_index import weakest_mode
+from indexer.ann.vector_index import ItemCondition, weakest_mode
 from indexer.config import CollectionConfig
 from indexer.live_view import LiveView, UnknownChannel
 from search_api.channel_search import search_channel
@@ -28,10 +27,10 @@ from search_api.errors import (
     UnknownCollection,
     UnknownModality,
 )
-from search_api.filter_mask import filter_mask
 from search_api.filters import Filter, filter_fields, parse_filter
 from search_api.fusion import RankedItem, fuse_ranks, merge_channels
 from search_api.hits import make_hits
+from search_api.item_selection import select_items
 from search_api.live_recall import AnsweredSearch
 from search_api.query_vectors import QueryEncoder
 from search_api.schemas import (
@@ -154,8 +153,8 @@ class Searcher:
             vectors = read_vectors(content, view.channels[channel].dim)
             if len(vectors) > MAX_QUERY_VECTORS:
                 raise InvalidRequest(f"{len(vectors)} vectors; at most {MAX_QUERY_VECTORS}")
-            among = self._mask(view, options)
-            answer = search_vectors(view, channel, vectors, options.limit, among)
+            among, condition = self._selected(view, options)
+            answer = search_vectors(view, channel, vectors, options.limit, among, condition)
             return VectorSearchResponse(
                 item_ids=answer.item_ids,
                 scores=answer.scores,
@@ -194,6 +193,11 @@ class Searcher:
                 + "; ".join(f"{m}: {', '.join(self._config.channels_for(m))}" for m in MEDIA),
             )
         return selected
+
+    def _selected(
+        self, view: LiveView, options: SearchOptions
+    ) -> tuple[NDArray[np.bool_] | None, ItemCondition | None]:
+        return select_items(view, options.modalities, self._parsed_filter(options))
 
     def _parsed_filter(self, options: SearchOptions) -> Filter | None:
         return None if options.filter is None else parse_filter(options.filter, self._fields)
@@ -280,7 +284,7 @@ class Searcher:
         excluded_row: int | None = None,
     ) -> SearchResponse:
         """Search every channel, fuse, and describe the best items."""
-        among = self._mask(view, options)
+        among, condition = self._selected(view, options)
         answers = {
             channel: search_channel(
                 view,
@@ -288,6 +292,7 @@ class Searcher:
                 query,
                 limit=options.limit,
                 among=among,
+                condition=condition,
                 excluded_row=excluded_row,
             )
             for channel, query in queries.items()
@@ -331,19 +336,6 @@ class Searcher:
         rows = sorted({item.item_row for items in merged.values() for item in items})
         media = view.items.column("medium").take(pa.array(rows, "int64")).to_pylist()
         return {row: in_medium[medium] for row, medium in zip(rows, media, strict=True)}
-
-    def _mask(self, view: LiveView, options: SearchOptions) -> NDArray[np.bool_] | None:
-        """Return which items may answer; ``None`` when all may."""
-        masks: list[NDArray[np.bool_]] = []
-        if options.modalities is not None:
-            media = view.items.column("medium")
-            for medium in set(options.modalities):
-                chosen = np.asarray(pc.equal(media, medium).to_numpy(), dtype=bool)
-                masks = [masks[0] | chosen if masks else chosen]
-        wanted = self._parsed_filter(options)
-        if wanted is not None:
-            masks.append(filter_mask(wanted, view.items))
-        return np.logical_and.reduce(masks) if masks else None
 
 
 def _require_known(

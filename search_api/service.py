@@ -19,6 +19,7 @@ from encoders.identification import spoken_language
 from encoders.loading import EncoderLoader
 from encoders.query_plan import plan_queries
 from encoders.serving.errors import EncoderUnavailable
+from indexer.ann.opening import IndexDevice
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemRecord
 from indexer.config import CollectionConfig, load_collection
@@ -39,6 +40,7 @@ from search_api.errors import NotReady, UnknownCollection
 from search_api.folding import Folding
 from search_api.live_recall import LiveRecall
 from search_api.metrics import Metrics
+from search_api.model_guard import ModelGuard
 from search_api.playable import Playables
 from search_api.query_vectors import planned_channels
 from search_api.questions import Questions
@@ -109,6 +111,7 @@ class SearchService:
             # Those of now: a live snapshot that other encoders made brings them along.
             lambda: (self.config, self.encoder),
             self.refresh,
+            ModelGuard(self.settings.data, self.config.name, self.identities_of),
         )
 
     def _new_searcher(self) -> Searcher:
@@ -211,11 +214,12 @@ class SearchService:
         try:
             config = await pool.run(self._find_successor)
             if config is None:
+                self._switch_problem = None
                 return
             encoder = self.make_encoder(self.settings, config)
             try:
                 await encoder.ping()
-                collection = self._live_collection(config, encoder)
+                collection = _live_collection(self.settings, self.catalog, config, encoder)
                 view = await pool.run(collection.view)
             except BaseException:
                 await encoder.aclose()
@@ -254,19 +258,31 @@ class SearchService:
         await asyncio.sleep(self.settings.file_seconds)
         await encoder.aclose()
 
-    def _live_collection(self, config: CollectionConfig, encoder: EncoderService) -> LiveCollection:
-        return LiveCollection(self.catalog, self.settings.data, config, encoder.plan.identities)
-
     async def reasons_not_ready(self) -> Sequence[str]:
         """Return why searches cannot be answered now; empty when they can."""
         reasons = []
-        if self._view is None:
+        view = self._view
+        if view is None:
             reasons.append(f"collection {self.config.name}: {self.view_problem}")
+        else:
+            try:
+                # Not in the searches' pool, which may be waiting for that very server.
+                await asyncio.to_thread(view.check)
+            except KindredError as error:
+                reasons.append(error.message)
         try:
             await self.encoder.ping()
         except KindredError as error:
             reasons.append(error.message)
         return reasons
+
+    def problems(self) -> list[str]:
+        """Return why searches are answered from an older state than the newest; mostly empty."""
+        if self._view is None:
+            return []
+        problems = [problem for problem in (self.view_problem, self._switch_problem) if problem]
+        # Everybody may ask whether the server is ready, and need not know where its files lie.
+        return [problem.replace(f"{self.settings.data.root}/", "") for problem in problems]
 
     async def aclose(self) -> None:
         """Close everything, after what runs now."""
@@ -317,7 +333,7 @@ def open_service(settings: Settings, make_encoder: MakeEncoder, metrics: Metrics
         settings=settings,
         config=config,
         catalog=catalog,
-        collection=LiveCollection(catalog, settings.data, config, encoder.plan.identities),
+        collection=_live_collection(settings, catalog, config, encoder),
         encoder=encoder,
         make_encoder=make_encoder,
         pool=BoundedPool(settings.search_threads, settings.max_waiting_searches, "search"),
@@ -348,3 +364,10 @@ def remote_encoder(settings: Settings, config: CollectionConfig) -> RemoteQueryE
         file_seconds=settings.file_seconds,
         find_facts=find_facts,
     )
+
+
+def _live_collection(
+    settings: Settings, catalog: Catalog, config: CollectionConfig, encoder: EncoderService
+) -> LiveCollection:
+    device = IndexDevice(settings.index_device, settings.index_float16)
+    return LiveCollection(catalog, settings.data, config, encoder.plan.identities, device=device)

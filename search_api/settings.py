@@ -50,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_upload_bytes: Positive = 200_000_000
     """Largest file that ``POST /v1/search/media`` takes."""
 
+    index_device: str = "cpu"
+    """Where FAISS searches: ``cpu``, or ``cuda:N``, where every worker keeps a copy of the indexes.
+    """
+
+    index_float16: bool = False
+    """On a GPU, flat vectors as float16: half the memory, rounded scores."""
+
     search_threads: Positive = 2
     """Threads per worker for index search and catalog reads."""
 
@@ -64,6 +71,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     max_waiting_writes: Annotated[int, msgspec.Meta(ge=0)] = 16
     """Writes per worker that may wait for those threads; more are answered 429."""
+
+    fetch_urls: bool = False
+    """Take items that are given as URLs. Only the public internet is asked, see `url_fetch`."""
+
+    fetch_ports: Annotated[str, msgspec.Meta(pattern=r"^\d{1,5}(,\d{1,5})*$")] = "80,443"
+    """Ports that URLs may name."""
+
+    fetch_seconds: Seconds = 60.0
+    """How long fetching one file may take in all; it may be as large as an upload."""
 
     write_seconds: Seconds = 60.0
     """How long the encoders may take for one write."""

@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 
+import structlog
 from litestar.datastructures import UploadFile
 
 from encoders.media.rejection import MediaRejected
+from indexer.durable_files import naming
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import UploadTooLarge
+
+log = structlog.get_logger("kindred.api")
 
 HINT_SUFFIXES = frozenset({".txt", ".md", ".markdown", ".html", ".htm", ".json", ".jsonl"})
 """Suffixes kept from the sender's file name: text formats that look alike from the inside. All
@@ -48,12 +52,20 @@ async def spooled(
     except MediaRejected as error:
         raise renamed_rejection(error, path, upload) from error
     finally:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # what came of the upload stands; the folder is swept later
+            log.warning("cannot remove what was received", error=str(error))
 
 
 def renamed_rejection(error: MediaRejected, path: Path, upload: UploadFile) -> MediaRejected:
     """Return a rejection of ``path`` that calls the file what its sender does."""
     shown = PurePosixPath(upload.filename.replace("\\", "/")).name or "the upload"
+    return named_as_sent(error, path, shown)
+
+
+def named_as_sent(error: MediaRejected, path: Path, shown: str) -> MediaRejected:
+    """Return a rejection of ``path`` that calls the file ``shown``."""
     message = error.message.replace(str(path), shown).replace(path.name, shown)
     return MediaRejected(error.reason, message, **error.detail)
 
@@ -79,5 +91,5 @@ def copy_upload(upload: UploadFile, path: Path, *, max_bytes: int) -> None:
             size_bytes=size_bytes,
             max_bytes=max_bytes,
         )
-    with path.open("xb") as target:
+    with naming(path), path.open("xb") as target:
         shutil.copyfileobj(source, target, 1 << 20)

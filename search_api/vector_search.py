@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.space import Vectors, unit_rows
-from indexer.ann.vector_index import Rows, SearchMode
+from indexer.ann.vector_index import ItemCondition, Rows, SearchMode
 from indexer.live_view import LiveView
 from search_api.errors import InvalidRequest
 
@@ -60,6 +60,7 @@ def search_vectors(
     vectors: Vectors,
     limit: int,
     among: NDArray[np.bool_] | None,
+    condition: ItemCondition | None = None,
 ) -> VectorAnswer:
     """Return the items nearest to each vector.
 
@@ -71,6 +72,7 @@ def search_vectors(
         vectors: ``(num_queries, dim)`` unit rows of its space.
         limit: how many items for each.
         among: ``(num_items,)`` mask of items that may answer; ``None``: all.
+        condition: what all of them satisfy, for engines that filter by themselves.
     """
     num_rows = view.channels[channel].num_rows
     if not num_rows:
@@ -78,7 +80,7 @@ def search_vectors(
         return VectorAnswer(nothing, [[] for _ in vectors], "exact")
     num_segments = min(limit, num_rows)
     while True:
-        neighbors = view.search(channel, vectors, num_segments, among=among)
+        neighbors = view.search(channel, vectors, num_segments, among, condition)
         item_rows = view.item_rows(channel, neighbors.rows)
         first = first_of_each(item_rows)
         full = first.sum(axis=1) >= limit

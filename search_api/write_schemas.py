@@ -10,6 +10,7 @@ from encoders.media.content import Medium
 from indexer.catalog.job_records import JobState
 from indexer.item_operations import GivenVectors
 from search_api.schemas import Problem
+from search_api.web_address import MAX_URL_CHARS
 
 MAX_STORED_TEXT_CHARS = 2_000_000
 MAX_OPERATIONS = 1000
@@ -36,8 +37,8 @@ class ItemContent(_Request, frozen=True, kw_only=True):
     channels: Annotated[dict[str, GivenVectors], msgspec.Meta(min_length=1)] | None = None
     """By channel; the item has no file then, and a later model cannot encode it anew."""
 
-    url: str | None = None
-    """Not taken unless it is switched on."""
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_URL_CHARS)] | None = None
+    """Where its file is fetched from, by a job; not taken unless it is switched on."""
 
     attributes: Attributes = {}
 

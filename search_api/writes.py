@@ -7,8 +7,11 @@ with their next refresh.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 import msgspec
 from litestar.datastructures import UploadFile
@@ -23,14 +26,17 @@ from indexer.catalog.live_writes import Changed, LiveWrites
 from indexer.catalog.records import Change, ItemWrite
 from indexer.catalog.takedown_records import TakenDown
 from indexer.catalog.write_jobs import WriteJobs
-from indexer.item_operations import DeleteItem, Operation
-from indexer.item_writer import Prepared
+from indexer.item_operations import DeleteItem, JobOperation, Operation, PutUrl
+from indexer.item_writer import ItemWriter, Prepared
+from indexer.runners.local import ModelOpener
 from search_api.batch_operations import read_operation
 from search_api.bounded_pool import BoundedPool
 from search_api.errors import ItemNotFound, JobNotFound
 from search_api.item_intake import ItemIntake, Serving, described_file
 from search_api.job_runner import JobRunner
 from search_api.keyed_requests import Answer, KeyedRequests, request_digest
+from search_api.linked_files import LinkedFiles, fetch_limits
+from search_api.model_guard import ModelGuard, ModelSwitched
 from search_api.operation_results import applied_result, failed_result
 from search_api.settings import Settings
 from search_api.uploads import spooled
@@ -45,6 +51,11 @@ from search_api.write_schemas import (
     PutItem,
 )
 
+SWITCH_POLL_SECONDS = 0.1
+
+Guard: TypeAlias = Callable[[], None]
+"""Raises where what was prepared may not be stored any more."""
+
 
 class Writes:
     """The writes of one worker.
@@ -55,6 +66,7 @@ class Writes:
         catalog: where items go.
         serving: gives the collection and the models that serve now.
         refresh: makes this worker find what was written.
+        guard: keeps what was prepared for a model of before from being stored.
     """
 
     def __init__(
@@ -64,8 +76,10 @@ class Writes:
         catalog: Catalog,
         serving: Serving,
         refresh: Callable[[], object],
+        guard: ModelGuard,
     ) -> None:
         self._settings = settings
+        self._guard = guard
         self._collection = collection
         self._refresh = refresh
         self._live = LiveWrites(catalog.engine)
@@ -75,6 +89,7 @@ class Writes:
             catalog,
             BlobStore(settings.data.blobs),
             settings.max_sync_media_seconds,
+            LinkedFiles(fetch_limits(settings)),
         )
         self._pool = BoundedPool(settings.write_threads, settings.max_waiting_writes, "write")
         # Not in the pool of writes: a request repeated while all of them are busy is answered.
@@ -89,6 +104,7 @@ class Writes:
             self._jobs,
             self._intake,
             refresh,
+            guard,
             lease_seconds=settings.job_lease_seconds,
             write_seconds=settings.job_write_seconds,
         )
@@ -101,7 +117,7 @@ class Writes:
         Raises:
             InvalidItemId, AttributesError, BadVectors, VectorSpaceMismatch, NoChannelForItem: the
                 request does not fit.
-            UrlNotTaken: it names a URL.
+            UrlNotTaken, UrlRefused: it names a URL that is not fetched.
             MediaRejected: the text cannot be taken.
             Overloaded, DeadlineExceeded, EncoderUnavailable: nothing was done; try again.
         """
@@ -180,10 +196,11 @@ class Writes:
 
         async def work(claim: KeyClaim | None) -> StoredAnswer:
             taken = await self._pool.run(lambda: [self._taken(each) for each in read])
-            if as_job:
+            now = [each for each in taken if not isinstance(each, PutUrl)]
+            if as_job or len(now) < len(taken):
                 entries = [_entry(each) for each in taken]
                 return await self._pool.run(lambda: self._new_job(entries, claim))
-            return await self._batch(taken, claim)
+            return await self._batch(now, claim)
 
         return await self._keys.answer(key, digest, work)
 
@@ -206,9 +223,13 @@ class Writes:
         await asyncio.to_thread(self._intake.close)
 
     async def _put(
-        self, operation: Operation, claim: KeyClaim | None, respond_async: bool
+        self, operation: JobOperation, claim: KeyClaim | None, respond_async: bool
     ) -> StoredAnswer:
-        if respond_async or await self._pool.run(lambda: self._intake.takes_long(operation)):
+        if (
+            isinstance(operation, PutUrl)
+            or respond_async
+            or await self._pool.run(lambda: self._intake.takes_long(operation))
+        ):
             entries = [_entry(operation)]
             return await self._pool.run(lambda: self._new_job(entries, claim))
         item_id = operation.item_id
@@ -232,35 +253,29 @@ class Writes:
         segments: dict[str, int] | None = None,
     ) -> StoredAnswer:
         """Carry one operation out and let this worker find it."""
-        await self._pool.run(self._intake.writer)
-        writer, models = self._intake.tools(self._settings.write_seconds)
 
-        def work() -> StoredAnswer:
+        def work(writer: ItemWriter, models: ModelOpener, guard: Guard) -> StoredAnswer:
             (prepared,) = writer.prepare(operations, models)
             change = _required(prepared)
             if segments is not None and isinstance(change, ItemWrite):
                 segments.update({one.channel: len(one.segments) for one in change.channels})
-            return self._live.change(self._collection, [change], answer, claim)[1]
+            return self._live.change(self._collection, [change], answer, claim, guard)[1]
 
-        answered = await self._pool.run(work)
-        await asyncio.to_thread(self._refresh)
-        return answered
+        return await self._with_current_models(work)
 
     async def _batch(
         self, taken: Sequence[Operation | OperationResult], claim: KeyClaim | None
     ) -> StoredAnswer:
-        await self._pool.run(self._intake.writer)
-        writer, models = self._intake.tools(self._settings.write_seconds)
         operations = [each for each in taken if not isinstance(each, OperationResult)]
 
-        def work() -> StoredAnswer:
+        def work(writer: ItemWriter, models: ModelOpener, guard: Guard) -> StoredAnswer:
             while True:
                 try:
-                    return attempt()
+                    return attempt(writer, models, guard)
                 except TakenDown:
                     continue  # since it was prepared; now that operation alone fails
 
-        def attempt() -> StoredAnswer:
+        def attempt(writer: ItemWriter, models: ModelOpener, guard: Guard) -> StoredAnswer:
             prepared = writer.prepare(operations, models)
             changes = [each for each in prepared if not isinstance(each, KindredError)]
 
@@ -279,13 +294,34 @@ class Writes:
                         results.append(applied_result(*next(applied), changed.change_seq))
                 return StoredAnswer(200, _json(BatchAnswer(results=results)))
 
-            return self._live.change(self._collection, changes, answer, claim)[1]
+            return self._live.change(self._collection, changes, answer, claim, guard)[1]
 
-        answered = await self._pool.run(work)
-        await asyncio.to_thread(self._refresh)
-        return answered
+        return await self._with_current_models(work)
 
-    def _taken(self, read: BatchOperation | OperationResult) -> Operation | OperationResult:
+    async def _with_current_models(
+        self, work: Callable[[ItemWriter, ModelOpener, Guard], StoredAnswer]
+    ) -> StoredAnswer:
+        """Run ``work`` in a thread, again if other models took over before it was stored.
+
+        Raises:
+            ModelSwitched: this worker has not taken them up in the time that a write may take.
+        """
+        deadline = time.monotonic() + self._settings.write_seconds
+        while True:
+            await self._pool.run(self._intake.writer)
+            writer, models = self._intake.tools(self._settings.write_seconds)
+            guard = partial(self._guard.require_current, writer.identities)
+            try:
+                answered = await self._pool.run(partial(work, writer, models, guard))
+            except ModelSwitched:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(SWITCH_POLL_SECONDS)
+            else:
+                await asyncio.to_thread(self._refresh)
+                return answered
+
+    def _taken(self, read: BatchOperation | OperationResult) -> JobOperation | OperationResult:
         """Return an operation that can be carried out, or why it cannot."""
         if isinstance(read, OperationResult):
             return read
@@ -308,7 +344,7 @@ class Writes:
         )
 
 
-def _entry(taken: Operation | OperationResult) -> JobEntry:
+def _entry(taken: JobOperation | OperationResult) -> JobEntry:
     if isinstance(taken, OperationResult):
         return JobEntry(taken.item_id, "", _json(taken))
     return JobEntry(taken.item_id, _json(taken))

@@ -18,6 +18,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from indexer.durable_files import naming
+
 REST_FILE = "rest.zip"
 
 ONLY_READ = ("matrix.dat", "quantized.data", "graph.bin", "links_compressed.bin")
@@ -33,7 +35,11 @@ def pack_shard(folder: Path) -> None:
         path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in ONLY_READ
     ]
     # Level 1: nearly all of it is zeros, or payload that higher levels hardly make smaller.
-    with zipfile.ZipFile(folder / REST_FILE, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    rest = folder / REST_FILE
+    with (
+        naming(rest),
+        zipfile.ZipFile(rest, "x", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for path in small:
             archive.write(path, path.relative_to(folder).as_posix())
     for path in small:
@@ -47,6 +53,9 @@ def unpack_shard(folder: Path, target: Path) -> None:
     """Lay a shard out in ``target`` as Edge expects it; ``folder`` is only read from then on."""
     with zipfile.ZipFile(folder / REST_FILE) as archive:
         for entry in archive.infolist():
+            parts = entry.filename.split("/")
+            if entry.filename.startswith("/") or ".." in parts:
+                raise ValueError(f"{folder / REST_FILE}: {entry.filename!r} leads elsewhere")
             path = target / entry.filename
             path.parent.mkdir(parents=True, exist_ok=True)
             _extract_sparsely(archive, entry, path)

@@ -171,8 +171,7 @@ class EdgePoints:
             EdgeFailed: Edge said no, or its process died again or hung.
         """
         with self._lock:
-            if not self._opened_in.alive:
-                self._open()
+            self._revive()
             host, shard = self._opened_in, self._shard
         found = host.ask(
             SearchShard(
@@ -189,6 +188,19 @@ class EdgePoints:
         )
         rows: Rows = np.frombuffer(found, np.int64).reshape(len(queries), limit)
         return rows
+
+    def check(self) -> None:
+        """Open the shard anew if its process died.
+
+        Raises:
+            EdgeFailed: it cannot be opened any more.
+        """
+        with self._lock:
+            self._revive()
+
+    def _revive(self) -> None:
+        if not self._opened_in.alive:
+            self._open()
 
     def _open(self) -> None:
         # channels/<name>/qdrant: what all channels of a snapshot share is two levels up.

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from indexer.ann.edge_messages import (
     OpenShard,
     SearchShard,
 )
+from indexer.ann.json_values import without_bools
 from indexer.ann.vector_index import NO_ROW
 
 
@@ -108,7 +109,7 @@ class EdgeShards:
         shard, dim = self._shards[request.shard]
         vectors = np.frombuffer(request.vectors, np.float32).reshape(-1, dim).tolist()
         points = [
-            edge.Point(request.first_row + number, vector, _without_bools(payload))
+            edge.Point(request.first_row + number, vector, without_bools(payload))
             for number, (vector, payload) in enumerate(zip(vectors, request.payloads, strict=True))
         ]
         shard.update(edge.UpdateOperation.upsert_points(points))
@@ -186,19 +187,8 @@ def _condition(edge: Any, wanted: Mapping[str, Any]) -> Any:
 
 def _match(edge: Any, wanted: Mapping[str, Any]) -> Any:
     if "any" in wanted:
-        return edge.MatchAny(_without_bools(wanted["any"]))
-    return edge.MatchValue(_without_bools(wanted["value"]))
-
-
-def _without_bools(value: Any) -> Any:
-    """Return a JSON value with 1 for true and 0 for false."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _without_bools(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_without_bools(inner) for inner in value]
-    return value
+        return edge.MatchAny(without_bools(wanted["any"]))
+    return edge.MatchValue(without_bools(wanted["value"]))
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from indexer.ann.vector_index import (
     nearest,
     no_neighbors,
 )
+from indexer.durable_files import naming
 
 __all__ = ["FaissIndex", "faiss_build", "load_faiss"]
 
@@ -35,6 +36,7 @@ FEW_QUERIES = 4
 """Up to so many queries are compared with scattered rows one by one; more share a copy of them."""
 
 MAX_KEPT_PARAMETERS = 64
+BYTES_PER_WRITE = 1 << 20
 
 
 class FaissIndex:
@@ -68,6 +70,7 @@ class FaissIndex:
         self.dim = dim
         self._parts = FaissParts(index)
         self.index = self._parts.outer
+        self._width = int(self.index.d)
         self.settings = settings or SearchSettings()
         self.num_threads = num_threads
         self.cpu_microseconds = cpu_microseconds
@@ -147,9 +150,10 @@ class FaissIndex:
             BadQuery: the queries have the wrong shape or hold NaN, or ``k`` is below 1.
         """
         queries = check_queries(queries, self.dim, k)
-        if among is not None and among.num_selected == self.num_rows:
+        num_rows = self.num_rows
+        if among is not None and among.num_selected == num_rows:
             among = None
-        available = self.num_rows if among is None else among.num_selected
+        available = num_rows if among is None else among.num_selected
         if available == 0 or len(queries) == 0:
             return no_neighbors(len(queries), k)
         if self.exact:
@@ -184,12 +188,20 @@ class FaissIndex:
         return np.ascontiguousarray(vectors)
 
     def write(self, path: Path) -> None:
-        """Write the index to a file; whoever calls makes it durable."""
-        self._faiss.write_index(self.index, str(path))
+        """Write the index to a file; whoever calls makes it durable.
+
+        Raises:
+            OSError: naming the file.
+        """
+        # Given a path, FAISS only prints that the last few KB could not be written, and what a full
+        # disk cut short looks complete.
+        with naming(path), path.open("wb", buffering=BYTES_PER_WRITE) as file:
+            writer = self._faiss.PyCallbackIOWriter(file.write)
+            self._faiss.write_index(self.index, writer)
 
     def padded(self, vectors: Vectors) -> Vectors:
         """Return vectors as wide as the index, float32."""
-        missing = self.index.d - self.dim
+        missing = self._width - self.dim
         vectors = vectors.astype(np.float32, copy=False)
         return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors)
 
@@ -266,8 +278,9 @@ class FaissIndex:
 
     def _completed(self, found: Neighbors, queries: Vectors, k: int) -> Neighbors:
         """Look further where fewer rows were found than there are."""
-        short = np.flatnonzero(found.rows[:, min(k, self.num_rows) - 1] == NO_ROW)
-        if len(short):
+        last = found.rows[:, min(k, self.num_rows) - 1]
+        if last.min() == NO_ROW:
+            short = np.flatnonzero(last == NO_ROW)
             look = self._search_lists if self._parts.lists is not None else self._search_exactly
             more = look(queries[short], k, None)
             found.rows[short], found.scores[short] = more.rows, more.scores

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Length: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+Effort: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+"""Some of the rows or lists there are: how much of an index is looked at."""
 
 
 class SearchSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """How hard an index looks; ``None`` where its kind has no such knob."""
 
-    nprobe: int | None = None
+    nprobe: Effort | None = None
     """How many inverted lists are read."""
 
-    k_factor: int | None = None
+    k_factor: Effort | None = None
     """How many candidates per wanted neighbour are compared again with their full vectors."""
 
-    ef_search: int | None = None
+    ef_search: Effort | None = None
     """How many candidates a walk through an HNSW graph keeps."""
 
 
@@ -73,13 +78,13 @@ class IndexEntry(msgspec.Struct, frozen=True):
     how it keeps the vectors.
     """
 
-    dim: int
+    dim: Length
     """Length of the vectors."""
 
-    padded_dim: int
+    padded_dim: Length
     """Length they are stored with: zeros are appended where the quantiser needs a multiple of 8."""
 
-    num_rows: int
+    num_rows: Count
 
     exact: bool
     """Whether it always finds the true nearest rows."""

@@ -56,18 +56,23 @@ class PayloadTable:
 
 
 def _payload(values: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = {
-        column.removeprefix(ATTRIBUTE_PREFIX): _stored(value)
-        for column, value in values.items()
-        if column != ITEM_ID and value is not None and value != []
-    }
+    attributes = {}
+    for column, value in values.items():
+        stored = None if column == ITEM_ID else _stored(value)
+        # What a filter calls no value is not there for Qdrant, which would count a null in a list.
+        if stored is not None and stored != []:
+            attributes[column.removeprefix(ATTRIBUTE_PREFIX)] = stored
     return {ITEM_ID: values[ITEM_ID], "attributes": attributes}
 
 
 def _stored(value: Any) -> Any:
+    if isinstance(value, list):
+        return [one for one in value if one is not None]
     return as_rfc3339(value) if isinstance(value, datetime) else value
 
 
 def as_rfc3339(moment: datetime) -> str:
     """Return a moment in UTC, to the microsecond, as Qdrant stores and compares it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, which writes years before 1000 with fewer than four digits.
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{in_utc.isoformat(timespec='microseconds')}Z"

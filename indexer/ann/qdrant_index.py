@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import Protocol
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from encoders.space import Vectors
@@ -41,8 +42,23 @@ WIDENING = 8
 """How many times more candidates are asked for when too few of the first were selected."""
 
 
+FILTERED_SHARE = 0.5
+"""Conditions that keep more of the rows are not worth it: 1 / share times as many candidates are
+found sooner than each is looked at.
+"""
+
+FILTERED_EFFORT = 4
+"""How many times as many candidates a walk keeps that passes rows by. With a fifth of 60 000 rows
+kept it brings recall@10 from 0.93 to 0.98, for what asking without a condition costs.
+"""
+
+
 class Points(Protocol):
     """Where Qdrant keeps the rows."""
+
+    def check(self) -> None:
+        """Raise a `KindredError` if it could not be searched now."""
+        ...
 
     def search(
         self,
@@ -57,40 +73,31 @@ class Points(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """How a selection is searched."""
-
-    limits: tuple[int, ...]
-    """How many candidates to ask for, first and where those were too few; then every selected row
-    is compared.
-    """
-
-    filtered: bool
-    """Whether Qdrant filters them."""
-
-
-def search_plan(
-    num_rows: int, num_selected: int, k: int, *, has_condition: bool, always_ask: bool
-) -> SearchPlan:
+def candidate_limits(
+    num_rows: int, num_selected: int, k: int, *, num_meeting: int | None, always_ask: bool
+) -> tuple[int, ...]:
     """Decide how to find ``k`` of ``num_selected`` rows.
 
     Args:
         num_rows: rows of the index.
         num_selected: rows that may be returned, at least 1.
         k: how many are wanted.
-        has_condition: Qdrant could find the selected ones by itself.
+        num_meeting: how many rows satisfy what Qdrant is asked to filter by, the selected ones
+            among them; ``None``: it cannot filter.
         always_ask: nothing is ruled out, so few rows are no reason not to ask.
+
+    Returns:
+        How many candidates to ask Qdrant for, first and where those were too few; where these are
+        too few as well, or nothing is to be asked, every selected row is compared.
     """
     wanted = min(k, num_selected)
-    filtered = has_condition and num_selected < num_rows
-    share = 1.0 if filtered else num_selected / num_rows
+    share = num_selected / (num_rows if num_meeting is None else num_meeting)
     first = min(num_rows, ceil(1.25 * wanted / share) + SPARE_CANDIDATES)
     plain = num_selected <= max(EXACT_SURVIVORS, COMPARED_PER_CANDIDATE * first)
     if first > MAX_CANDIDATES or (plain and not always_ask):
-        return SearchPlan((), filtered)
+        return ()
     wider = min(num_rows, WIDENING * first)
-    return SearchPlan((first, wider) if first < wider <= MAX_CANDIDATES else (first,), filtered)
+    return (first, wider) if first < wider <= MAX_CANDIDATES else (first,)
 
 
 class QdrantIndex:
@@ -162,22 +169,28 @@ class QdrantIndex:
         num_selected = self.num_rows if among is None else among.num_selected
         if self._points is None or num_selected == 0 or len(queries) == 0:
             return no_neighbors(len(queries), k)
-        condition = self._usable(among)
-        plan = search_plan(
+        settings = settings or self._settings
+        condition, num_meeting = self._usable(among), None
+        if among is not None and condition is not None:
+            num_meeting = among.num_meeting
+            if settings.ef_search is not None:
+                wider = FILTERED_EFFORT * settings.ef_search
+                settings = structs.replace(settings, ef_search=wider)
+        limits = candidate_limits(
             self.num_rows,
             num_selected,
             k,
-            has_condition=condition is not None,
+            num_meeting=num_meeting,
             always_ask=among is None,
         )
         best = no_neighbors(len(queries), k)
         missing = np.arange(len(queries))
-        for limit in plan.limits:
+        for limit in limits:
             rows = self._points.search(
                 queries[missing],
                 limit,
                 exact=self.exact,
-                settings=settings or self._settings,
+                settings=settings,
                 condition=condition,
             )
             found = self._scored(queries[missing], rows, k, among)
@@ -190,19 +203,29 @@ class QdrantIndex:
         compared: SearchMode = "exact" if self.exact or among is None else "exact_filtered"
         return replace(best, mode=compared if len(missing) == len(queries) else "approximate")
 
+    def check(self) -> None:
+        """Ask whether Qdrant is there.
+
+        Raises:
+            KindredError: it is not, or its rows are gone.
+        """
+        if self._points is not None:
+            self._points.check()
+
     def vectors(self, rows: Rows) -> Vectors:
         """Return the vectors of ``rows``: ``(len(rows), dim)`` float32."""
         return self._scan.vectors(rows)
 
     def _usable(self, among: Selection | None) -> PayloadCondition | None:
-        """Return the selection's condition if the payload was stored as it takes it to be.
+        """Return the selection's condition if Qdrant should filter by it.
 
-        A collection's attributes may have changed their types since the snapshot was made.
+        The payload must be stored as the condition takes it to be: a collection's attributes may
+        have changed their types since the snapshot was made.
         """
         condition = among.condition if among is not None else None
-        if condition is None or not condition.columns.items() <= self._payload.items():
+        if among is None or condition is None or among.num_meeting > FILTERED_SHARE * self.num_rows:
             return None
-        return condition
+        return condition if condition.columns.items() <= self._payload.items() else None
 
     def _scored(self, queries: Vectors, rows: Rows, k: int, among: Selection | None) -> Neighbors:
         """Compare candidates with their queries; those that may not be returned are left out."""

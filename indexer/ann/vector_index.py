@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf, isfinite
+from operator import gt
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -65,10 +67,24 @@ class PayloadCondition:
     """The columns it reads, with the type each was taken for."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemCondition:
+    """What an engine can filter on by itself, of what says which items a search may return."""
+
+    condition: PayloadCondition
+    mask: NDArray[np.bool_]
+    """``(num_items,)``: True where an item satisfies it; all that may be returned do."""
+
+
 class Selection:
     """The rows a search may return."""
 
-    def __init__(self, mask: NDArray[np.bool_], condition: PayloadCondition | None = None) -> None:
+    def __init__(
+        self,
+        mask: NDArray[np.bool_],
+        condition: PayloadCondition | None = None,
+        num_meeting: int | None = None,
+    ) -> None:
         self.mask = mask
         """``(num_rows,)``: True where a row may be returned."""
 
@@ -76,6 +92,8 @@ class Selection:
 
         self.condition = condition
         """What all selected rows satisfy, and perhaps some others: the mask decides."""
+
+        self._num_meeting = num_meeting
 
     @cached_property
     def rows(self) -> Rows:
@@ -86,6 +104,11 @@ class Selection:
     def num_selected(self) -> int:
         """How many rows may be returned."""
         return int(np.count_nonzero(self.mask))
+
+    @property
+    def num_meeting(self) -> int:
+        """How many rows satisfy the condition, as far as that is known: at least those selected."""
+        return self.num_selected if self._num_meeting is None else self._num_meeting
 
     @cached_property
     def bitmap(self) -> NDArray[np.uint8]:
@@ -171,8 +194,9 @@ def check_queries(queries: Vectors, dim: int, k: int) -> Vectors:
         )
     if k < 1:
         raise BadQuery(f"k must be at least 1, got {k}", k=k)
-    # Infinity is refused with NaN: infinity times zero is NaN in the score.
-    if not np.isfinite(queries).all():
+    # Infinity is refused with NaN: infinity times zero is NaN in the score. A sum of squares takes
+    # less time than a look at every number, which is needed only where the sum is not finite.
+    if not isfinite(np.vdot(queries, queries)) and not np.isfinite(queries).all():
         raise BadQuery("queries hold NaN or infinity")
     return np.ascontiguousarray(queries, dtype=np.float32)
 
@@ -228,6 +252,11 @@ def nearest(
 
 def _in_order(rows: Rows, scores: NDArray[np.float32]) -> bool:
     """Tell whether an engine's answer is complete and free of ties, which most are."""
+    if len(rows) == 1:
+        # Numpy takes longer over ten numbers than Python does.
+        values = scores[0].tolist()
+        falling = all(map(gt, values, values[1:]))
+        return falling and min(rows[0].tolist()) >= 0 and values[-1] > -inf
     return bool((scores[:, 1:] < scores[:, :-1]).all() and rows.min(initial=0) >= 0) and bool(
         scores.min(initial=0) > -np.inf
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ from indexer.catalog.database import (
     sqlite_url,
     write_transaction,
 )
+from indexer.catalog.locations import located
 from indexer.catalog.records import (
     ChannelVectors,
     CollectionRow,
@@ -40,14 +42,20 @@ from indexer.catalog.schema import collections, outcomes, runs
 from indexer.catalog.state import CatalogState
 from indexer.catalog.takedowns import TakedownStore
 from indexer.config import CollectionConfig
-from indexer.data_dir import DataDir
+from indexer.data_dir import BLOBS_FOLDER, DataDir
 
 
 class Catalog:
-    """Items, vectors, outcomes and runs of every collection in a data folder."""
+    """Items, vectors, outcomes and runs of every collection in a data folder.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: the database.
+        root: the data folder, below which uploads lie.
+    """
+
+    def __init__(self, engine: Engine, root: Path) -> None:
         self._engine = engine
+        self._root = root
 
     @classmethod
     def open(cls, data_dir: DataDir) -> Self:
@@ -56,7 +64,8 @@ class Catalog:
         Raises:
             CatalogError: the file is not a catalog, or a newer version of this program wrote it.
         """
-        return cls(open_engine(sqlite_url(data_dir.catalog_path), data_dir.catalog_lock))
+        engine = open_engine(sqlite_url(data_dir.catalog_path), data_dir.catalog_lock)
+        return cls(engine, data_dir.root.absolute())
 
     @property
     def engine(self) -> Engine:
@@ -152,6 +161,35 @@ class Catalog:
         with write_transaction(self._engine) as connection:
             return encodings.forget_encoders(connection, collection, encoder_ids)
 
+    def encodings_beside(
+        self, collection: str, needed: Collection[str]
+    ) -> list[tuple[str, str, int, int, int]]:
+        """Return what other encoders than those ``needed`` made; see `encodings.beside`."""
+        with read_transaction(self._engine) as connection:
+            return encodings.beside(connection, collection, needed)
+
+    def drop_encodings_beside(self, collection: str, needed: Collection[str]) -> int:
+        """Remove what other encoders than those ``needed`` made, where one of these was, too."""
+        with write_transaction(self._engine) as connection:
+            return encodings.drop_beside(connection, collection, needed)
+
+    def touch(self, collection: str, item_ids: Iterable[str]) -> None:
+        """Let whoever follows the collection read items again whose vectors were added to."""
+        with write_transaction(self._engine) as connection:
+            keys = list(writing.live_item_keys(connection, collection, list(item_ids)).values())
+            if keys:
+                writing.touch(connection, keys, writing.next_change_seq(connection, collection))
+
+    @contextmanager
+    def writes_held(self) -> Iterator[None]:
+        """Keep everybody from writing for a moment; whoever waits goes on afterwards.
+
+        Raises:
+            CatalogBusy: somebody else has been writing for too long.
+        """
+        with write_transaction(self._engine):
+            yield
+
     @property
     def takedowns(self) -> TakedownStore:
         """What was taken down and may not come back."""
@@ -164,7 +202,8 @@ class Catalog:
     def item(self, collection: str, item_id: str) -> ItemRecord | None:
         """Return an item, ``None`` if it is unknown or deleted."""
         with read_transaction(self._engine) as connection:
-            return reading.live_item(connection, collection, item_id)
+            item = reading.live_item(connection, collection, item_id)
+        return None if item is None else located(item, self._root)
 
     def transcript(self, collection: str, item_id: str) -> Transcript | None:
         """Return what is said in an item, ``None`` if nobody listened or it is not there."""
@@ -188,7 +227,8 @@ class Catalog:
             medium: only items of this medium.
         """
         with read_transaction(self._engine) as connection:
-            return reading.live_items(connection, collection, after_item_id, limit, medium)
+            found = reading.live_items(connection, collection, after_item_id, limit, medium)
+        return [located(item, self._root) for item in found]
 
     def known_items(self, collection: str) -> Iterator[KnownItem]:
         """Yield every live item with the state of its channels, in the order of the ids.
@@ -197,7 +237,8 @@ class Catalog:
         allowed.
         """
         with read_transaction(self._engine) as connection:
-            yield from reading.known_items(connection, collection)
+            for known in reading.known_items(connection, collection):
+                yield replace(known, item=located(known.item, self._root))
 
     def reusable(
         self, source_sha256: str, segmentation_id: str, encoder_id: str
@@ -213,7 +254,8 @@ class Catalog:
     def item_of_content(self, content_sha256: str) -> ItemRecord | None:
         """Return an item with this content from any collection, ``None`` if nothing has it."""
         with read_transaction(self._engine) as connection:
-            return reading.item_of_content(connection, content_sha256)
+            item = reading.item_of_content(connection, content_sha256)
+        return None if item is None else located(item, self._root)
 
     def failures(self, collection: str) -> list[Failure]:
         """Return the locations whose latest outcome is a failure, by location."""
@@ -255,10 +297,10 @@ class Catalog:
         with read_transaction(self._engine) as connection:
             return reading.num_segments_since(connection, collection, change_seq)
 
-    def contents_below(self, folder: Path) -> set[str]:
-        """Return the sha256 of every live item's content that lies below ``folder``."""
+    def blob_contents(self) -> set[str]:
+        """Return the sha256 of every live item's content that may lie in the blob store."""
         with read_transaction(self._engine) as connection:
-            return reading.contents_below(connection, f"{folder}/")
+            return reading.blob_contents(connection, f"{self._root / BLOBS_FOLDER}/")
 
     def check_integrity(self) -> None:
         """Read the whole database and check that it holds together.

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.catalog.database import BUSY_TIMEOUT_MS, CatalogError
+from indexer.catalog.database import BUSY_TIMEOUT_MS, CatalogError, described
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ def copy_catalog(source: Path, target: Path) -> CopiedCatalog:
                 raise CatalogError(f"{source}: the catalog is damaged: {problem}", problem=problem)
             return _described(copy)
     except sqlite3.Error as error:
-        raise CatalogError(f"{source}: {error}", database=str(source)) from error
+        raise CatalogError(
+            f"cannot copy {source} to {target}: {described(error)}", database=str(source)
+        ) from error
 
 
 def _described(connection: sqlite3.Connection) -> CopiedCatalog:

@@ -6,6 +6,7 @@ returned survives a power cut.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,12 @@ class CatalogBusy(CatalogError):
     """Another process held the catalog's write lock for longer than the time allowed."""
 
     code = "catalog_busy"
+
+
+class CatalogFull(CatalogError):
+    """The disk has no room for what was to be written; nothing of it was."""
+
+    code = "no_space"
 
 
 def open_engine(url: str, lock_path: Path) -> Engine:
@@ -119,15 +126,22 @@ def named_errors(engine: Engine) -> Iterator[None]:
     """Raise the driver's errors as `CatalogError` that says which database it was."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         where = make_url(str(engine.url)).render_as_string(hide_password=True)
-        cause = str(error.orig)
+        cause = described(error.orig if isinstance(error, DBAPIError) else error)
         if isinstance(error, OperationalError) and "locked" in cause:
             raise CatalogBusy(
                 f"{where}: another process has been writing for {BUSY_TIMEOUT_MS // 1000} s",
                 database=where,
             ) from error
-        raise CatalogError(f"{where}: {cause}", database=where) from error
+        kind = CatalogFull if "(SQLITE_FULL)" in cause else CatalogError
+        raise kind(f"{where}: {cause}", database=where) from error
+
+
+def described(error: BaseException | None) -> str:
+    """Return what a driver's error says; SQLite's own name tells which kind of I/O failed."""
+    name = getattr(error, "sqlite_errorname", None)
+    return f"{error} ({name})" if name else str(error)
 
 
 def _prepare_sqlite_connection(connection: Any, _record: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Exists, bindparam, case, delete, exists, func, insert, select
 
 from encoders.media.content import Transcript
 from indexer.catalog import reading, writing
@@ -14,6 +14,8 @@ from indexer.catalog.records import ChannelVectors, ItemWrite, Outcome
 from indexer.catalog.schema import item_channels, items, segments, transcripts
 from indexer.catalog.takedown_blocks import require_not_taken_down
 from indexer.catalog.writing import in_chunks
+
+BYTES_PER_NUMBER = 2  # float16
 
 
 def store(
@@ -196,6 +198,58 @@ def forget_encoders(connection: Connection, collection: str, encoder_ids: Collec
         delete(item_channels).where(
             item_channels.c.encoder_id.in_(sorted(encoder_ids)),
             item_channels.c.item_key.in_(of_collection),
+        )
+    )
+    return removed.rowcount
+
+
+def _needed_too(needed: Collection[str]) -> Exists:
+    """Return whether one of some encoders was at the same channel of the same item."""
+    other = item_channels.alias()
+    return exists().where(
+        other.c.item_key == item_channels.c.item_key,
+        other.c.channel == item_channels.c.channel,
+        other.c.encoder_id.in_(sorted(needed)),
+    )
+
+
+def beside(
+    connection: Connection, collection: str, needed: Collection[str]
+) -> list[tuple[str, str, int, int, int]]:
+    """Return what other encoders than those ``needed`` made of live items.
+
+    Returns:
+        By channel and encoder: these two, the number of items, of those the number of which no
+        needed encoder made anything in the channel, and the bytes of the vectors.
+    """
+    statement = (
+        select(
+            item_channels.c.channel,
+            item_channels.c.encoder_id,
+            func.count(),
+            func.sum(case((_needed_too(needed), 0), else_=1)),
+            func.sum(item_channels.c.num_segments * item_channels.c.dim * BYTES_PER_NUMBER),
+        )
+        .join_from(items, item_channels)
+        .where(
+            items.c.collection == collection,
+            items.c.deleted.is_(False),
+            item_channels.c.encoder_id.not_in(sorted(needed)),
+        )
+        .group_by(item_channels.c.channel, item_channels.c.encoder_id)
+        .order_by(item_channels.c.channel, item_channels.c.encoder_id)
+    )
+    return [(row[0], row[1], *map(int, row[2:])) for row in connection.execute(statement)]
+
+
+def drop_beside(connection: Connection, collection: str, needed: Collection[str]) -> int:
+    """Remove what other encoders made where a needed one was, too, and return of how many."""
+    of_collection = select(items.c.item_key).where(items.c.collection == collection)
+    removed = connection.execute(
+        delete(item_channels).where(
+            item_channels.c.encoder_id.not_in(sorted(needed)),
+            item_channels.c.item_key.in_(of_collection),
+            _needed_too(needed),
         )
     )
     return removed.rowcount

@@ -52,6 +52,7 @@ class LiveWrites:
         changes: Sequence[Change],
         answer: Callable[[Changed], StoredAnswer],
         claim: KeyClaim | None = None,
+        guard: Callable[[], None] = lambda: None,
     ) -> tuple[Changed, StoredAnswer]:
         """Store and delete items in the order given, all or nothing.
 
@@ -60,6 +61,8 @@ class LiveWrites:
             changes: what is to be done.
             answer: tells what to answer; when it raises, nothing is done.
             claim: under which the answer is kept, in the same transaction.
+            guard: asked, if items are stored, while nobody else can write; when it raises, nothing
+                is done.
 
         Raises:
             CatalogError: the collection is not registered.
@@ -68,6 +71,8 @@ class LiveWrites:
             ValueError: a vector holds NaN or infinity, or channels are to be kept.
         """
         with write_transaction(self._engine) as connection:
+            if any(isinstance(change, ItemWrite) for change in changes):
+                guard()
             changed = apply_changes(connection, collection, changes)
             supersede(connection, collection, [_item_id(change) for change in changes])
             answered = answer(changed)

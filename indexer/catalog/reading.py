@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, select
 
 from encoders.media.content import Medium, Segment, Transcript, Utterance
+from indexer.catalog.locations import UPLOADED, stored_location
 from indexer.catalog.records import (
     ChannelState,
     ChannelVectors,
@@ -55,10 +57,12 @@ _END = len(ITEM_COLUMNS)
 
 
 def item_record(row: Sequence[Any]) -> ItemRecord:
-    """Return the item at the front of a row that starts with `ITEM_COLUMNS`."""
+    """Return the item at the front of a row that starts with `ITEM_COLUMNS`, as it is kept."""
     values = list(row[:_END])
     values[_ATTRIBUTES] = msgspec.json.decode(values[_ATTRIBUTES])
-    return ItemRecord(*values)
+    record = ItemRecord(*values)
+    location = stored_location(record)
+    return record if location == record.location else replace(record, location=location)
 
 
 def change_seq(connection: Connection, collection: str) -> int:
@@ -284,10 +288,11 @@ def num_segments_since(connection: Connection, collection: str, after_seq: int) 
     return int(connection.scalar(statement) or 0)
 
 
-def contents_below(connection: Connection, prefix: str) -> set[str]:
-    """Return the sha256 of the content of live items whose location starts with ``prefix``."""
+def blob_contents(connection: Connection, prefix: str) -> set[str]:
+    """Return the sha256 of live items that were uploaded or lie below ``prefix``."""
+    is_below = items.c.location.startswith(prefix, autoescape=True)
     statement = select(items.c.content_sha256).where(
-        items.c.deleted.is_(False), items.c.location.startswith(prefix, autoescape=True)
+        items.c.deleted.is_(False), is_below | (items.c.source == UPLOADED)
     )
     return set(connection.scalars(statement))
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, true, update
 
 from indexer.catalog import writing
 from indexer.catalog.database import read_transaction, write_transaction
@@ -79,7 +79,7 @@ class TakedownStore:
                     TakenDownItem(item_id, row.content_sha256, "same_content")
                     for item_id, row in twins.items()
                 ]
-            _remove(connection, collection, gone)
+            remove_items(connection, collection, gone)
             takedown = Takedown(
                 takedown_id=f"takedown-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
                 collection=collection,
@@ -92,7 +92,7 @@ class TakedownStore:
                 if gone
                 else (),
             )
-            _insert(connection, takedown)
+            insert_takedown(connection, takedown)
         return takedown
 
     def get(self, collection: str, takedown_id: str) -> Takedown:
@@ -107,10 +107,15 @@ class TakedownStore:
     def active(self, collection: str) -> list[Takedown]:
         """Return the takedowns of a collection that were not lifted, oldest first."""
         with read_transaction(self._engine) as connection:
-            return _read(
+            return read_takedowns(
                 connection,
                 (takedowns.c.collection == collection) & takedowns.c.lifted_at.is_(None),
             )
+
+    def all(self) -> list[Takedown]:
+        """Return every takedown of every collection, lifted ones too, oldest first."""
+        with read_transaction(self._engine) as connection:
+            return read_takedowns(connection, true())
 
     def blocks(self, collection: str) -> Blocks:
         """Return everything that a collection does not take in."""
@@ -158,7 +163,7 @@ class TakedownStore:
         now = writing.utc_now()
         with write_transaction(self._engine) as connection:
             where = takedowns.c.takedown_id == takedown_id
-            known = _read(connection, where)[0]
+            known = read_takedowns(connection, where)[0]
             erasures = [*known.erasures, *(Erasure(one, now) for one in what)]
             erased_at = known.erased_at or (now if last else None)
             connection.execute(
@@ -168,7 +173,8 @@ class TakedownStore:
             )
 
 
-def _insert(connection: Connection, takedown: Takedown) -> None:
+def insert_takedown(connection: Connection, takedown: Takedown) -> None:
+    """Store a takedown; what it forbids is removed by `remove_items`."""
     connection.execute(
         insert(takedowns).values(
             takedown_id=takedown.takedown_id,
@@ -178,6 +184,9 @@ def _insert(connection: Connection, takedown: Takedown) -> None:
             reason=takedown.reason,
             same_content_json=_json(takedown.same_content),
             erasures_json=_json(takedown.erasures),
+            erased_at=takedown.erased_at,
+            lifted_at=takedown.lifted_at,
+            lifted_by=takedown.lifted_by,
         )
     )
     rows = [
@@ -201,7 +210,7 @@ def _target(item_id: str, row: Any) -> TakenDownItem:
     return TakenDownItem(item_id, content_sha256, "deleted_before" if row.deleted else "removed")
 
 
-def _remove(connection: Connection, collection: str, rows: Sequence[Any]) -> None:
+def remove_items(connection: Connection, collection: str, rows: Sequence[Any]) -> None:
     """Leave nothing of items but the mark that they are gone."""
     there = [row.item_key for row in rows if not row.deleted]
     if there:
@@ -225,13 +234,14 @@ def _remove(connection: Connection, collection: str, rows: Sequence[Any]) -> Non
         connection.execute(
             delete(outcomes).where(
                 outcomes.c.collection == collection,
-                outcomes.c.location.in_([row.location for row in some]),
+                outcomes.c.location.in_([row.location for row in some])
+                | outcomes.c.item_id.in_([row.item_id for row in some]),
             )
         )
 
 
 def _one(connection: Connection, collection: str, takedown_id: str) -> Takedown:
-    found = _read(
+    found = read_takedowns(
         connection,
         (takedowns.c.collection == collection) & (takedowns.c.takedown_id == takedown_id),
     )
@@ -242,7 +252,8 @@ def _one(connection: Connection, collection: str, takedown_id: str) -> Takedown:
     return found[0]
 
 
-def _read(connection: Connection, where: Any) -> list[Takedown]:
+def read_takedowns(connection: Connection, where: Any) -> list[Takedown]:
+    """Return the takedowns for which a condition on their table holds, oldest first."""
     targets: dict[str, list[TakenDownItem]] = {}
     statement = (
         select(

@@ -26,7 +26,7 @@ from indexer.catalog.job_records import (
     Settled,
 )
 from indexer.catalog.live_writes import Changed, apply_changes, supersede
-from indexer.catalog.records import Applied, Change
+from indexer.catalog.records import Applied, Change, ItemWrite
 from indexer.catalog.schema import write_job_operations, write_jobs
 from indexer.errors import LeaseLost, TooManyJobs
 
@@ -164,6 +164,7 @@ class WriteJobs:
         lease: JobLease,
         settled: Sequence[Settled],
         result: Callable[[Change, Applied, int], str],
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         """Commit what operations change, unless they were superseded meanwhile.
 
@@ -171,6 +172,7 @@ class WriteJobs:
             lease: of their job.
             settled: the operations that were tried.
             result: what to say of a change that was applied, and under which number.
+            guard: as in `LiveWrites.change`.
 
         Raises:
             LeaseLost: somebody else has the job; nothing was done.
@@ -178,6 +180,8 @@ class WriteJobs:
         table = write_job_operations
         with write_transaction(self._engine) as connection:
             _require(connection, lease)
+            if any(isinstance(each.change, ItemWrite) for each in settled):
+                guard()
             still = set(
                 connection.scalars(
                     select(table.c.ordinal).where(

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from indexer.catalog.database import CatalogError
+from indexer.catalog.locations import stored_location
 from indexer.catalog.records import ItemRecord, Outcome
 from indexer.catalog.schema import (
     collections,
@@ -127,7 +128,7 @@ def _item_row(collection: str, record: ItemRecord, change_seq: int, now: str) ->
         "format": record.format,
         "source": record.source,
         "relative_path": record.relative_path,
-        "location": record.location,
+        "location": stored_location(record),
         "content_sha256": record.content_sha256,
         "size_bytes": record.size_bytes,
         "mtime_ns": record.mtime_ns,
@@ -202,6 +203,14 @@ def live_item_keys(
         )
         found.update({row.item_id: row.item_key for row in connection.execute(statement)})
     return found
+
+
+def touch(connection: Connection, item_keys: Sequence[int], change_seq: int) -> None:
+    """Give items the number of a new change; they stay as they are."""
+    for some in in_chunks(item_keys):
+        connection.execute(
+            update(items).where(items.c.item_key.in_(some)).values(change_seq=change_seq)
+        )
 
 
 def mark_deleted(connection: Connection, item_keys: Sequence[int], change_seq: int) -> None:

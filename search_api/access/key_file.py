@@ -92,7 +92,7 @@ class KeyFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name(f"{self.path.name}.lock")):
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             yield
 
     def _write(self, keys: list[ApiKey]) -> None:

@@ -83,6 +83,7 @@ def rollback(snapshot_id: str | None, collection: str, as_json: bool) -> int:
             identities,
             snapshot_id=snapshot_id,
             identities_of=lambda config: channel_identities(config, work.loader),
+            while_swapping=work.catalog.writes_held,
         )
         delta = work.catalog.num_changed_since(work.config.name, manifest.through_seq)
     if as_json:

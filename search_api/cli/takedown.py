@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
 @click.option("--same-content", is_flag=True, help="Take down items with equal bytes as well.")
 @click.option("--lift", metavar="TAKEDOWN", help="Allow again what this takedown forbids.")
 @click.option("--receipt", metavar="TAKEDOWN", help="Show the receipt of a takedown as of now.")
+@click.option(
+    "--export",
+    "export_to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Add every takedown of every collection to a list that outlives the data folder.",
+)
+@click.option(
+    "--import",
+    "import_from",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="Carry out what such a list, another data folder or a backup knows.",
+)
 @collection_option
 @json_option
 def takedown(
@@ -32,6 +47,8 @@ def takedown(
     same_content: bool,
     lift: str | None,
     receipt: str | None,
+    export_to: Path | None,
+    import_from: Path | None,
     collection: str,
     as_json: bool,
 ) -> int:
@@ -40,12 +57,25 @@ def takedown(
     Ids and contents are blocked: a later ingest skips such files under any name, until
     `--lift`. The receipt says what was erased and when the last index that holds the items
     goes; `--purge` erases it now. The files themselves stay where they are.
+
+    Export takedowns with every one or every night, to another disk: a backup knows only those of
+    its day, and `kindred restore --takedowns` carries out the rest.
     """
-    if sum(map(bool, (item_ids, lift, receipt))) != 1:
-        raise click.UsageError("give either ID…, or --lift TAKEDOWN, or --receipt TAKEDOWN")
+    if sum(map(bool, (item_ids, lift, receipt, export_to, import_from))) != 1:
+        raise click.UsageError(
+            "give either ID…, or one of --lift TAKEDOWN, --receipt TAKEDOWN, --export FILE, "
+            "--import PATH"
+        )
     if not item_ids and (purge or reason or same_content):
         raise click.UsageError("--purge, --reason and --same-content go with ID…")
     with open_workspace(collection) as work:
+        if export_to or import_from:
+            counts = _exported(work, export_to) if export_to else _imported(work, import_from)
+            if as_json:
+                output.print_json(counts)
+            else:
+                click.echo(", ".join(f"{name} {value}" for name, value in counts.items()))
+            return 0
         if lift:
             shown = _lifted(work, lift)
         elif receipt:
@@ -62,10 +92,9 @@ def takedown(
 def _taken_down(
     work: Workspace, item_ids: tuple[str, ...], purge: bool, reason: str | None, same_content: bool
 ) -> Receipt:
-    from encoders.errors import KindredError
     from indexer.pipeline import channel_identities
-    from indexer.takedown import PurgeRefused, take_down
     from indexer.takedown import purge as run_purge
+    from indexer.takedown import take_down
 
     done = take_down(
         work.catalog,
@@ -78,12 +107,35 @@ def _taken_down(
     )
     if not purge:
         return done
-    takedown_id = done.takedown.takedown_id
-    try:
-        identities = channel_identities(work.config, work.loader)
-    except KindredError as error:
-        raise PurgeRefused.because(takedown_id, error) from error
-    return run_purge(work.catalog, work.data_dir, work.config, identities, takedown_id)
+    return run_purge(
+        work.catalog,
+        work.data_dir,
+        work.config,
+        lambda config: channel_identities(config, work.loader),
+        done.takedown.takedown_id,
+    )
+
+
+def _exported(work: Workspace, path: Path) -> dict[str, Any]:
+    from indexer.takedown_list import export_takedowns
+
+    listed = export_takedowns(work.catalog, path)
+    return {"takedowns": len(listed.takedowns), "known_through": listed.known_through}
+
+
+def _imported(work: Workspace, path: Path | None) -> dict[str, Any]:
+    from indexer.takedown_list import bring_back, read_takedowns_of
+
+    assert path is not None, "the caller has looked"
+    listed = read_takedowns_of(path)
+    merged = bring_back(work.catalog, work.data_dir, listed.takedowns)
+    return {
+        "takedowns": len(listed.takedowns),
+        "brought": len(merged.brought),
+        "lifted": len(merged.lifted),
+        "hidden_items": len(merged.hidden_items),
+        "known_through": listed.known_through,
+    }
 
 
 def _lifted(work: Workspace, takedown_id: str) -> Receipt:

@@ -24,11 +24,14 @@ async def healthz() -> Health:
     access="open",
 )
 async def readyz(service: Service) -> Health:
-    """Answer 200 when searches can be answered, else 503 with the reasons."""
+    """Answer 200 when searches can be answered, else 503 with the reasons.
+
+    ``problems`` says what is wrong although they can.
+    """
     reasons = await service.reasons_not_ready()
     if reasons:
         raise NotReady("; ".join(reasons), reasons=list(reasons))
-    return Health(status="ready")
+    return Health(status="ready", problems=service.problems())
 
 
 @get("/metrics", media_type=CONTENT_TYPE, summary="Prometheus metrics", access="read")

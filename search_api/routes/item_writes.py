@@ -132,7 +132,7 @@ def described(kind: type, description: str) -> ResponseSpec:
         201: described(ItemWritten, "There was no such item before."),
         202: described(JobAccepted, "It takes long, or was not to be waited for: a job."),
     }
-    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504, 507),
     summary="Store an item",
     access="write",
 )
@@ -167,7 +167,7 @@ async def put_item(
 @delete(
     "/{item_id:str}",
     status_code=204,
-    responses=problem_responses(400, 403, 404, 409, 422, 429, 503),
+    responses=problem_responses(400, 403, 404, 409, 422, 429, 503, 507),
     summary="Delete an item",
     access="write",
 )
@@ -190,7 +190,7 @@ async def delete_item(
         200: described(BatchAnswer, "What became of each operation."),
         202: described(JobAccepted, "There are many, or they were not to be waited for: a job."),
     }
-    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    | problem_responses(400, 403, 404, 409, 413, 415, 422, 429, 503, 504, 507),
     summary="Store and delete many items",
     access="write",
 )

@@ -10,6 +10,7 @@ from litestar.params import FromPath, QueryParameter
 
 from encoders.media.content import MEDIA, Medium
 from encoders.media.item import check_item_id
+from indexer.catalog.locations import stored_location
 from indexer.catalog.records import ItemRecord
 from search_api.errors import ItemNotFound, UnknownModality
 from search_api.playable import version_name
@@ -62,7 +63,7 @@ def item_out(item: ItemRecord) -> ItemOut:
         item_id=item.item_id,
         modality=item.medium,
         format=item.format,
-        location=item.location,
+        location=stored_location(item),
         attributes=dict(item.attributes),
         content_sha256=item.content_sha256,
         size_bytes=item.size_bytes,

@@ -108,7 +108,7 @@ async def list_snapshots(
 @post(
     "/rollback",
     status_code=HTTP_200_OK,
-    responses=problem_responses(400, 403, 404, 409),
+    responses=problem_responses(400, 403, 404, 409, 503),
     summary="Serve an earlier snapshot again",
     access="admin",
 )
@@ -129,6 +129,7 @@ async def rollback(data: JSONBody[RollbackRequest], service: Service) -> Rollbac
             service.encoder.plan.identities,
             snapshot_id=data.snapshot,
             identities_of=service.identities_of,
+            while_swapping=service.catalog.writes_held,
         )
     except (SnapshotCorrupt, SnapshotUnreadable, SpaceMismatch, SmokeSearchFailed) as error:
         raise RollbackRefused(error.message, **error.detail) from error

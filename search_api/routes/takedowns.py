@@ -56,7 +56,7 @@ async def post_takedown(data: JSONBody[TakedownRequest], service: Service) -> Re
             service.catalog,
             settings.data,
             config,
-            service.encoder.plan.identities,
+            lambda _: service.encoder.plan.identities,
             receipt.takedown.takedown_id,
         )
         await asyncio.to_thread(service.refresh)

@@ -27,6 +27,8 @@ def test_every_change_below_the_root_is_a_point(tmp_path: Path) -> None:
             file.write(b"x")
         (root / "text").touch()
         (root / "text").replace(root / "moved")
+        (root / "linked").hardlink_to(root / "moved")
+        shutil.copyfile(root / "a" / "text", root / "copy")
         shutil.rmtree(root / "a")
     assert (root / "table").read_bytes() == b"x"
     assert np.load(root / "numbers.npy").tolist() == [0, 0, 0]
@@ -39,6 +41,10 @@ def test_every_change_below_the_root_is_a_point(tmp_path: Path) -> None:
         ("open", "table"),
         ("open", "text"),
         ("rename", "text"),
+        ("link", "linked"),
+        ("open", "copy"),
+        ("sendfile", "copy"),
+        ("sendfile", "copy"),
         ("unlink", "a/text"),
         ("rmdir", "a"),
     ]

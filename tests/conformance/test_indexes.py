@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,23 @@ from indexer.ann.faiss_library import load_faiss
 from indexer.ann.filter_plan import FilterPlan
 from indexer.ann.index_entry import IndexEntry, SearchSettings
 from indexer.ann.opening import EXACT_FILE, FAISS_FILE, VECTORS_FILE, open_index
+from indexer.ann.qdrant_generation import Generation
+from indexer.ann.qdrant_server import QdrantServer
 from indexer.ann.size_estimate import width
 from indexer.ann.vector_index import BadQuery, Selection, VectorIndex
 from tests.indexer.ann.edge_indexes import EdgeIndex, edge_index
+from tests.indexer.ann.fake_qdrant import FakeQdrant
+from tests.indexer.ann.server_indexes import (
+    PATIENCE,
+    named_server,
+    needs_named_server,
+    played_server,
+    server_index,
+)
 from tests.indexer.stored_items import clustered_vectors, random_vectors
+
+# What Qdrant's client says when it plays the server itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes")
 
 DIM = 20
 NUM_ROWS = 700
@@ -58,6 +72,24 @@ def edge_of(kind: str) -> Callable[..., VectorIndex]:
     return build
 
 
+def server_in_local_mode(vectors: Vectors) -> VectorIndex:
+    return server_index(played_server(), vectors)
+
+
+def fake_server(vectors: Vectors) -> VectorIndex:
+    fake = FakeQdrant()
+    generation = Generation(fake.url, "words__text__1", "words__text", grpc=False)
+    index = server_index(QdrantServer(generation, PATIENCE), vectors)
+    weakref.finalize(index, fake.stop)
+    return index
+
+
+def real_server(vectors: Vectors) -> VectorIndex:
+    index = server_index(named_server(), vectors, graph=True)
+    index._settings = SearchSettings(ef_search=NUM_ROWS, k_factor=2)
+    return index
+
+
 # At full effort the approximate kinds have to find everything as well.
 EVERYTHING = SearchSettings(nprobe=8, k_factor=70)
 ENGINES = {
@@ -76,6 +108,9 @@ ENGINES = {
     "half precision in lists, refined": faiss_of("IVF8,SQfp16,RFlat", EVERYTHING),
     "qdrant edge, full scan": edge_of("full"),
     "qdrant edge, graph": edge_of("graph"),
+    "qdrant server, played by its client": server_in_local_mode,
+    "qdrant server, a fake over HTTP": fake_server,
+    "qdrant server": real_server,
     "eight bits, refined": faiss_of("SQ8,RFlat", EVERYTHING),
     "graph of eight bits, refined": faiss_of(
         "HNSW16_SQ8,RFlat", SearchSettings(k_factor=70, ef_search=NUM_ROWS)
@@ -89,7 +124,16 @@ def vectors() -> Vectors:
     return random_vectors(NUM_ROWS, DIM).astype(np.float16).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=list(ENGINES))
+ENGINE_NAMES = [
+    pytest.param(
+        name,
+        marks=needs_named_server if name == "qdrant server" else (),
+    )
+    for name in ENGINES
+]
+
+
+@pytest.fixture(scope="module", params=ENGINE_NAMES)
 def index(request: pytest.FixtureRequest, vectors: Vectors) -> VectorIndex:
     return ENGINES[request.param](vectors)
 
@@ -198,7 +242,7 @@ def test_an_index_of_one_row_finds_it(factory: str) -> None:
     assert index.search(queries, 2, among=Selection(np.array([False]))).rows.max() == -1
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_every_engine_equals_exact_search_at_full_effort(engine: str, vectors: Vectors) -> None:
     index = ENGINES[engine](vectors)
     if isinstance(index, FaissIndex):
@@ -208,7 +252,7 @@ def test_every_engine_equals_exact_search_at_full_effort(engine: str, vectors: V
     assert_true_top_k(index, vectors, queries, 10, np.arange(NUM_ROWS) % 2 == 0)
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
 def test_every_engine_finds_all_of_many_equal_vectors(engine: str) -> None:
     twelve_times = np.tile(random_vectors(60, DIM).astype(np.float16).astype(np.float32), (12, 1))
     index = ENGINES[engine](twelve_times)

@@ -10,6 +10,8 @@ import pytest
 
 from indexer.catalog.catalog import Catalog
 from indexer.data_dir import DataDir
+from indexer.smoke_search import search_once
+from tests.indexer.qdrant_collection import Served, be_hasty, served_collection
 from tests.indexer.small_media import write_picture, write_sound
 
 
@@ -30,3 +32,18 @@ def media(tmp_path: Path) -> Path:
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with Catalog.open(DataDir(tmp_path / "data")) as opened:
         yield opened
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A collection on a fake Qdrant server on this machine, which nobody waits for long."""
+    be_hasty(monkeypatch)
+    with served_collection(tmp_path / "data") as collection:
+        yield collection
+
+
+@pytest.fixture
+def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search new snapshots in this process, which takes no second to start."""
+    monkeypatch.setattr("indexer.reindex.smoke_search", search_once)
+    monkeypatch.setattr("indexer.publish.smoke_search", search_once)

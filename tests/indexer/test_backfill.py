@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from indexer.backfill import OriginalsGone, backfill, plan_backfill, require_originals
+from indexer import publish as publish_module
+from indexer.backfill import (
+    OriginalsGone,
+    backfill,
+    catch_up,
+    plan_backfill,
+    require_originals,
+)
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.records import ItemWrite
 from indexer.data_dir import DataDir
 from indexer.live_view import LiveCollection
 from indexer.pipeline import IngestOptions, channel_identities
+from indexer.publish import roll_back
 from indexer.reindex import GateRefused, reindex
 from tests.indexer.fakes import FakeLoader
 from tests.indexer.small_media import CONFIG, run
@@ -202,3 +213,67 @@ def test_uploads_of_the_same_bytes_share_a_file_and_are_both_encoded(
     assert report.plan.is_complete
     assert report.plan.coverage["pictures"].current_items == 6
     assert all(found.other_items == 0 for found in report.plan.coverage.values())
+
+
+def test_what_is_written_with_the_old_model_until_the_switch_is_caught_up_with(
+    media: Path, catalog: Catalog, data_dir: DataDir
+) -> None:
+    """A server may store an item after the plan was made and before the new index is live."""
+    run(media, catalog)
+    publish(catalog, data_dir, 1)
+    backfill(catalog, CONFIG, FakeLoader(version=2), IngestOptions())
+    (media / "late.txt").write_text("a walrus rests upon the ice")
+    run(media, catalog)
+    late = next(
+        known.item.item_id
+        for known in catalog.known_items(CONFIG.name)
+        if known.item.location.endswith("late.txt")
+    )
+    identities = channel_identities(CONFIG, FakeLoader(version=2))
+    reindex(catalog, data_dir, CONFIG, identities, force=True)  # the gate sees half the passages
+    new = live_collection(catalog, data_dir, 2)
+    passages = new.view().channels["passages"].num_rows
+    item_row = new.view().item_row(late)
+    assert item_row is not None
+    assert len(new.view().segment_rows("passages", item_row)) == 0
+
+    assert catch_up(catalog, CONFIG, FakeLoader(version=2), IngestOptions()) == 1
+
+    assert new.refresh()
+    item_row = new.view().item_row(late)
+    assert item_row is not None
+    assert len(new.view().segment_rows("passages", item_row)) == 1
+    assert new.view().channels["passages"].num_rows == passages + 1
+    assert catch_up(catalog, CONFIG, FakeLoader(version=2), IngestOptions()) == 0
+    assert not new.refresh()
+
+
+def test_nobody_stores_anything_while_another_model_takes_over(
+    media: Path, catalog: Catalog, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(media, catalog)
+    held: list[bool] = []
+    swap = publish_module._swap
+
+    def swap_and_try(*arguments: Any) -> None:
+        with closing(sqlite3.connect(data_dir.catalog_path, timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+                held.append(False)
+            except sqlite3.OperationalError:
+                held.append(True)
+        swap(*arguments)
+
+    monkeypatch.setattr(publish_module, "_swap", swap_and_try)
+    publish(catalog, data_dir, 1)
+    publish(catalog, data_dir, 1, if_changed=False)
+    backfill(catalog, CONFIG, FakeLoader(version=2), IngestOptions())
+    publish(catalog, data_dir, 2)
+    roll_back(
+        data_dir,
+        CONFIG.name,
+        channel_identities(CONFIG, FakeLoader(version=2)),
+        identities_of=lambda config: channel_identities(config, FakeLoader(version=1)),
+        while_swapping=catalog.writes_held,
+    )
+    assert held == [False, False, True, True]

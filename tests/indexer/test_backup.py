@@ -59,7 +59,7 @@ def test_what_was_restored_answers_as_the_original(
 ) -> None:
     made = back_up(data_dir, tmp_path / "backup")
     back = DataDir(tmp_path / "back")
-    assert restore(tmp_path / "backup", back) == made
+    assert restore(tmp_path / "backup", back).manifest == made
     assert found_in(back) == found_in(data_dir)
     assert {item_id for item_id, _ in found_in(back)} == {"a", "b", "late"}
     live = live_snapshot_path(data_dir, COLLECTION)
@@ -71,13 +71,13 @@ def test_what_was_restored_answers_as_the_original(
         restored.check_integrity()
 
 
-def test_state_is_copied_and_caches_locks_and_older_snapshots_are_not(
+def test_state_is_copied_and_caches_locks_keys_and_older_snapshots_are_not(
     catalog: Catalog, data_dir: DataDir, tmp_path: Path
 ) -> None:
     reindex(catalog, data_dir, CONFIG, identities())
     assert len(finished_snapshots(data_dir, COLLECTION)) == 2
     blob = data_dir.root / "blobs" / "ab" / "abcd"
-    for path in (blob, data_dir.root / "blobs" / ".abcd-half", *(
+    for path in (blob, data_dir.root / "blobs" / ".abcd-half", data_dir.keys, *(
         folder / "x" for folder in (data_dir.thumbnails, data_dir.playable, data_dir.run)
     )):  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -253,7 +253,7 @@ def test_a_backup_with_a_snapshot_from_the_future_is_refused(
     content = json.loads(path.read_text())
     path.unlink()
     path.write_text(json.dumps({**content, "format_version": 99}))
-    with pytest.raises(SnapshotUnreadable, match=f"version 99; .* reads {FORMAT_VERSION}"):
+    with pytest.raises(SnapshotUnreadable, match=f"version 99; .* reads up to {FORMAT_VERSION}"):
         restore(tmp_path / "backup", DataDir(tmp_path / "back"))
 
 

@@ -150,3 +150,38 @@ def test_a_memory_budget_that_says_nothing_is_refused(
 ) -> None:
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(wrong, IndexConfig)
+
+
+def test_digests_are_those_of_before_there_were_servers() -> None:
+    assert parse_collection(MINIMAL).digest == "844d4411973ee77d"
+
+
+def qdrant(index: str) -> str:
+    return MINIMAL + f"    index: {{{index}}}\n"
+
+
+def test_another_server_is_another_digest() -> None:
+    embedded = parse_collection(qdrant("engine: qdrant"))
+    servers = [
+        parse_collection(qdrant(f"engine: qdrant, url: 'http://{keys}"))
+        for keys in ("one'", "two'", "one', grpc: false", "one', api_key_variable: KEY")
+    ]
+    assert len({config.digest for config in (embedded, *servers)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ("url: 'http://one'", "only for engine: qdrant"),
+        ("engine: qdrant, grpc: false", "belong to the url"),
+        ("engine: qdrant, api_key_variable: KEY", "belong to the url"),
+        ("engine: qdrant, url: 'one:6333'", r"like http://host:6333, got 'one:6333'"),
+        ("engine: qdrant, url: 'http://user:secret@one'", "must hold no key"),
+        ("engine: qdrant, url: 'http://one?api-key=secret'", "must hold no key"),
+        ("engine: qdrant, url: 'http://one', api_key_variable: '${KEY}'", "api_key_variable"),
+    ],
+)
+def test_a_server_is_named_as_it_should_be(index: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        parse_collection(qdrant(index))
+    assert "secret" not in str(caught.value.message)

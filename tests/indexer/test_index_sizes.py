@@ -18,7 +18,7 @@ ROWS, DIM = 4000, 60
     ("kind", "factory"),
     [
         ("flat", "Flat"),
-        ("ivf-pq4fs+refine", "IVF253,PQ32x4fsr,RFlat"),
+        ("ivf-pq4fs+refine", "IVF45,PQ32x4fsr,RFlat"),
         ("hnsw16", "HNSW16,Flat"),
         ("float16", "SQfp16"),
     ],
@@ -36,7 +36,7 @@ def test_auto_is_the_kind_that_it_builds() -> None:
     for num_rows in (100, 1_000_000):
         fitting, _ = candidates(num_rows, 384, IndexConfig().target_recall, None)
         first = fitting[0].factory
-        assert first == {"flat": "Flat", LISTS: "IVF4000,PQ96x4fsr,RFlat"}[auto_kind(num_rows)]
+        assert first == {"flat": "Flat", LISTS: "IVF707,PQ96x4fsr,RFlat"}[auto_kind(num_rows)]
 
 
 def test_nothing_takes_no_room_for_vectors() -> None:

@@ -108,7 +108,7 @@ def test_a_removal_that_is_cut_short_leaves_no_half_snapshot(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("indexer.snapshot.shutil.rmtree", killed)
+        patched.setattr("indexer.snapshot_removal.shutil.rmtree", killed)
         fourth = build_snapshot(catalog, data_dir, CONFIG, identities())
         with pytest.raises(KeyboardInterrupt):
             publish(fourth, data_dir)

@@ -41,6 +41,22 @@ def test_if_changed_builds_only_what_is_new(catalog: Catalog, data_dir: DataDir)
     assert reindex(catalog, data_dir, CONFIG, identities(), if_changed=True).built
 
 
+def test_what_could_not_be_removed_goes_with_the_next_run_that_has_nothing_to_do(
+    catalog: Catalog, data_dir: DataDir
+) -> None:
+    catalog.write(COLLECTION, [write_of("a")])
+    for _ in range(4):
+        reindex(catalog, data_dir, CONFIG, identities())
+    kept = finished_snapshots(data_dir, COLLECTION)
+    oldest = kept[0].with_name("20200101T000000.000000Z-000000")
+    half = oldest.with_name(f".building-{oldest.name}")
+    for folder in (oldest, half):
+        shutil.copytree(kept[0], folder)
+    assert not reindex(catalog, data_dir, CONFIG, identities(), if_changed=True).built
+    assert finished_snapshots(data_dir, COLLECTION) == kept
+    assert not half.exists()
+
+
 def test_a_refused_snapshot_is_not_kept_and_the_live_one_stays(
     catalog: Catalog, data_dir: DataDir
 ) -> None:

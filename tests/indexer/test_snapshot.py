@@ -266,7 +266,7 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(snapshot: Snapshot) -
     """Else an index that nobody compared with anything could be opened."""
     manifest = read_manifest(snapshot.path)
     files = {name: entry for name, entry in manifest.files.items() if name != "items.arrow"}
-    content = msgspec.json.encode(msgspec.structs.replace(manifest, files=files))
+    content = encode_manifest(msgspec.structs.replace(manifest, files=files))
     (snapshot.path / "manifest.json").write_bytes(content)
     with pytest.raises(SnapshotCorrupt, match=r"items\.arrow: not in the manifest"):
         Snapshot.open(snapshot.path)
@@ -277,7 +277,7 @@ def test_a_manifest_that_leads_elsewhere_is_refused(snapshot: Snapshot, name: st
     manifest = read_manifest(snapshot.path)
     entry = manifest.files["items.arrow"]
     changed = msgspec.structs.replace(manifest, files={**manifest.files, name: entry})
-    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    (snapshot.path / "manifest.json").write_bytes(encode_manifest(changed))
     with pytest.raises(SnapshotCorrupt, match="is not a file below it"):
         read_manifest(snapshot.path)
 
@@ -286,7 +286,7 @@ def test_a_channel_that_leads_elsewhere_is_refused(snapshot: Snapshot) -> None:
     manifest = read_manifest(snapshot.path)
     channels = {"../pictures": manifest.channels["pictures"]}
     changed = msgspec.structs.replace(manifest, channels=channels)
-    (snapshot.path / "manifest.json").write_bytes(msgspec.json.encode(changed))
+    (snapshot.path / "manifest.json").write_bytes(encode_manifest(changed))
     with pytest.raises(SnapshotCorrupt, match="is not the name of a channel"):
         read_manifest(snapshot.path)
 

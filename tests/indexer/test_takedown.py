@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
+from indexer import reindex as reindex_module
 from indexer import takedown as takedown_module
+from indexer.canaries import ChannelCanaries
 from indexer.catalog.catalog import Catalog
 from indexer.catalog.database import CatalogBusy
+from indexer.catalog.records import Outcome
 from indexer.catalog.takedown_records import TakenDown
 from indexer.data_dir import DataDir
 from indexer.erasure import CATALOG_REST, forecast
+from indexer.gate_measurements import Measured
 from indexer.live_view import LiveCollection, LiveView
 from indexer.lock import writer_lock
-from indexer.publish import KEPT_SNAPSHOTS, finished_snapshots, roll_back
-from indexer.reindex import reindex
+from indexer.publish import KEPT_SNAPSHOTS, finished_snapshots, kept_snapshots, roll_back
+from indexer.reindex import GateRefused, reindex
 from indexer.reindex_report import ReindexReport
 from indexer.staging import stage_channel
 from indexer.takedown import PurgeRefused, Receipt, purge, read_receipt, take_down
@@ -71,7 +75,7 @@ def down(catalog: Catalog, data_dir: DataDir, *item_ids: str, **options: Any) ->
 
 
 def purged(catalog: Catalog, data_dir: DataDir, receipt: Receipt) -> Receipt:
-    return purge(catalog, data_dir, CONFIG, identities(), receipt.takedown.takedown_id)
+    return purge(catalog, data_dir, CONFIG, lambda _: identities(), receipt.takedown.takedown_id)
 
 
 def answers(view: LiveView) -> set[str]:
@@ -306,15 +310,52 @@ def test_purging_waits_for_nobody_and_says_who_writes(catalog: Catalog, data_dir
     assert purged(catalog, data_dir, receipt).takedown.erased_at is not None
 
 
-def test_a_purge_that_the_gate_refuses_leaves_it_hidden(
+def test_a_purge_is_not_kept_from_erasing_by_files_that_failed(
     catalog: Catalog, data_dir: DataDir, live: LiveCollection
 ) -> None:
     fill(catalog)
     old = publish(catalog, data_dir)
-    receipt = down(catalog, data_dir, "secret")
+    failed = [Outcome(f"/media/{n}.png", None, "failed", "truncated") for n in range(50)]
+    catalog.write(COLLECTION, [], failed)
+    with pytest.raises(GateRefused, match="50 of 56 files failed"):
+        publish(catalog, data_dir)
+    done = purged(catalog, data_dir, down(catalog, data_dir, "secret", same_content=True)).takedown
+    assert done.erased_at is not None
+    (new,) = kept_snapshots(data_dir, COLLECTION)
+    (replaced,) = [each.what for each in done.erasures if each.what.startswith(f"snapshot {old}")]
+    assert replaced.startswith(f"snapshot {old}, replaced by {new.manifest.snapshot_id} although")
+    assert "50 of 54 files failed" in replaced
+    assert new.gate is not None
+    assert new.gate.overruled_for == f"purge of {done.takedown_id}"
+    assert not holding(data_dir, *secret_bytes())
+    assert answers(live.view()) == {f"other-{number}" for number in range(4)}
+
+
+def test_a_purge_in_the_midst_of_a_change_of_model_keeps_everything_else_findable(
+    catalog: Catalog, data_dir: DataDir, live: LiveCollection
+) -> None:
+    """The new model has been at one item only: with its encoders three would be gone."""
+    fill(catalog)
+    publish(catalog, data_dir)
+    receipt = down(catalog, data_dir, "secret", same_content=True)
+    new_model = replace(write_of("other-0", seed=10, version=2), adds_encodings=True)
+    catalog.write(COLLECTION, [new_model])
     takedown_id = receipt.takedown.takedown_id
-    with pytest.raises(PurgeRefused, match="0 of") as caught:
-        purge(catalog, data_dir, CONFIG, identities(version=2), takedown_id)
+    purge(catalog, data_dir, CONFIG, lambda _: identities(version=2), takedown_id)
+    assert answers(live.view()) == {f"other-{number}" for number in range(4)}
+    with catalog.state() as state:
+        assert state.coverage(COLLECTION, "passages", "text-encoder-2").current_items == 1
+
+
+def test_a_purge_whose_index_is_broken_leaves_it_hidden(
+    catalog: Catalog, data_dir: DataDir, live: LiveCollection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(catalog)
+    old = publish(catalog, data_dir)
+    lost = Measured(channels={"passages": ChannelCanaries(num_known=8, known_item_share=0.25)})
+    monkeypatch.setattr(reindex_module, "measure", lambda *_: lost)
+    with pytest.raises(PurgeRefused, match=r"0\.250 of 8 .*reindex --force") as caught:
+        purged(catalog, data_dir, down(catalog, data_dir, "secret"))
     assert caught.value.detail["cause"] == "gate_refused"
     assert live.view().snapshot_id == old
     assert "secret" not in answers(live.view())
@@ -350,8 +391,8 @@ def test_a_snapshot_that_came_back_meanwhile_is_not_called_erased(
     old = publish(catalog, data_dir)
     receipt = down(catalog, data_dir, "secret")
 
-    def rolled_back(*arguments: Any) -> ReindexReport:
-        report = reindex(*arguments)
+    def rolled_back(*arguments: Any, **named: Any) -> ReindexReport:
+        report = reindex(*arguments, **named)
         roll_back(data_dir, COLLECTION, identities(), snapshot_id=old)
         return report
 
@@ -390,7 +431,7 @@ def test_a_lifted_one_is_not_erased_and_comes_back(
     takedown_id = down(catalog, data_dir, "secret").takedown.takedown_id
     catalog.takedowns.lift(COLLECTION, takedown_id, lifted_by="me")
     with pytest.raises(PurgeRefused, match="lifted"):
-        purge(catalog, data_dir, CONFIG, identities(), takedown_id)
+        purge(catalog, data_dir, CONFIG, lambda _: identities(), takedown_id)
     catalog.write(COLLECTION, [write_of("secret", 3, seed=5)])
     publish(catalog, data_dir)
     live.refresh()

@@ -40,7 +40,7 @@ VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "width_px": st.integers(0, 4),
     "tags": st.sampled_from(["a", "b", "c"]),
     "year": st.integers(-2, 2),
-    "gain": st.sampled_from([-1.5, 0.0, 0.5, 2.0]),
+    "gain": st.sampled_from([-1.5, -0.0, 0.0, 0.5, 2.0]),
     "live": st.booleans(),
     "released": st.integers(0, 3).map(lambda days: START + timedelta(days=days)),
     "title": st.sampled_from(["", "one", "two"]),

@@ -14,11 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the database behind ``connection`` to the newest revision, in its transaction."""
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database behind ``connection`` to a revision, the newest, in its transaction."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def known_revisions() -> frozenset[str]:

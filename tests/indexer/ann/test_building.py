@@ -16,15 +16,15 @@ from tests.indexer.stored_items import clustered_vectors, random_vectors
     [
         (0, 384, 0.98, None, ["Flat"], 384),
         (19_999, 100, 0.98, None, ["Flat"], 100),
-        (20_000, 384, 0.98, None, ["IVF566,PQ96x4fsr,RFlat", "HNSW16", "Flat"], 384),
-        (1_000_000, 100, 0.98, None, ["IVF4000,PQ52x4fsr,RFlat", "HNSW16", "Flat"], 104),
+        (20_000, 384, 0.98, None, ["IVF100,PQ96x4fsr,RFlat", "HNSW16", "Flat"], 384),
+        (1_000_000, 100, 0.98, None, ["IVF707,PQ52x4fsr,RFlat", "HNSW16", "Flat"], 104),
         (1_000_000, 100, 1.0, None, ["Flat"], 100),
         (
             20_000,
             384,
             0.98,
             20 << 20,
-            ["IVF566,PQ96x4fsr,Refine(SQfp16)", "HNSW16_SQfp16", "SQfp16"],
+            ["IVF100,PQ96x4fsr,Refine(SQfp16)", "HNSW16_SQfp16", "SQfp16"],
             384,
         ),
         (20_000, 384, 0.98, 8 << 20, ["SQ8"], 384),
@@ -59,7 +59,7 @@ def test_inverted_lists_reach_their_target_recall_at_the_least_cost() -> None:
     added: list[int] = []
     built = build_index(vectors, "words", IndexConfig(target_recall=0.95), progress=added.append)
     entry = built.entry
-    assert entry.factory == "IVF632,PQ32x4fsr,RFlat"
+    assert entry.factory == "IVF112,PQ32x4fsr,RFlat"
     assert not entry.exact
     assert not entry.vectors_file
     reaching = [point for point in entry.recall_curve if point.recall_at_10 >= 0.96]
@@ -85,7 +85,7 @@ def test_auto_compares_with_every_row_where_nothing_faster_reaches_the_target(
     assert built.entry.recall_curve == ()
     assert built.entry.choice is not None
     assert [tried.factory for tried in built.entry.choice.tried] == [
-        "IVF219,PQ64x4fsr,RFlat",
+        "IVF39,PQ64x4fsr,RFlat",
         "HNSW16",
     ]
     assert all("wanted 0.999" in tried.why for tried in built.entry.choice.tried)

@@ -23,7 +23,7 @@ def vectors() -> Vectors:
     return clustered_vectors(NUM_ROWS, DIM).astype(np.float16).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=["IVF620,PQ16x4fsr,RFlat", "IVF620,Flat", "HNSW16"])
+@pytest.fixture(scope="module", params=["IVF110,PQ16x4fsr,RFlat", "IVF620,Flat", "HNSW16"])
 def index(request: pytest.FixtureRequest, vectors: Vectors) -> VectorIndex:
     config = IndexConfig(factory=request.param, target_recall=0.98)
     return build_index(vectors.astype(np.float16), "words", config).index

@@ -16,7 +16,7 @@ def test_rows_carry_what_is_known_about_their_item() -> None:
     items = pa.table(
         {
             "attributes.year": pa.array([2020, None], pa.int64()),
-            "attributes.tags": pa.array([["a", "b"], []], pa.list_(pa.string())),
+            "attributes.tags": pa.array([["a", None, "b"], [None]], pa.list_(pa.string())),
             "size_bytes": [1, 2],
             "item_id": ["first", "second"],
             "attributes.released": pa.array([datetime(2020, 1, 2, tzinfo=UTC), None]),
@@ -36,3 +36,4 @@ def test_moments_are_given_in_utc_to_the_microsecond() -> None:
     zone = timezone(timedelta(hours=2))
     moment = datetime(2021, 5, 6, 7, 8, 9, 10, tzinfo=zone)
     assert as_rfc3339(moment) == "2021-05-06T05:08:09.000010Z"
+    assert as_rfc3339(datetime(7, 1, 2, tzinfo=UTC)) == "0007-01-02T00:00:00.000000Z"

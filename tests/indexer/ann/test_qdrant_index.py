@@ -8,7 +8,7 @@ import pytest
 from indexer.ann import qdrant_index
 from indexer.ann.exact_index import ExactIndex
 from indexer.ann.index_entry import SearchSettings
-from indexer.ann.qdrant_index import search_plan
+from indexer.ann.qdrant_index import candidate_limits
 from indexer.ann.vector_index import PayloadCondition, Selection
 from tests.indexer.ann.edge_indexes import edge_index, payload_table
 from tests.indexer.stored_items import clustered_vectors
@@ -18,25 +18,28 @@ NUM_ROWS = 1500
 
 
 def test_few_survivors_are_compared_one_by_one() -> None:
-    plan = search_plan(10**6, 5_000, 10, has_condition=True, always_ask=False)
-    assert plan.limits == ()
+    limits = candidate_limits(10**6, 5_000, 10, num_meeting=5_000, always_ask=False)
+    assert limits == ()
 
 
 def test_many_survivors_are_taken_out_of_more_candidates() -> None:
-    plan = search_plan(10**6, 500_000, 10, has_condition=False, always_ask=False)
-    assert plan.limits == (41, 328)
-    assert not plan.filtered
+    limits = candidate_limits(10**6, 500_000, 10, num_meeting=None, always_ask=False)
+    assert limits == (41, 328)
 
 
 def test_a_condition_needs_no_more_candidates() -> None:
-    plan = search_plan(10**6, 50_000, 10, has_condition=True, always_ask=False)
-    assert plan.limits == (29, 232)
-    assert plan.filtered
+    limits = candidate_limits(10**6, 50_000, 10, num_meeting=50_000, always_ask=False)
+    assert limits == (29, 232)
+
+
+def test_a_condition_that_says_only_a_part_needs_as_many_more() -> None:
+    limits = candidate_limits(10**6, 250_000, 10, num_meeting=500_000, always_ask=False)
+    assert limits == (41, 328)
 
 
 def test_everything_is_asked_of_qdrant_unless_nearly_all_of_it_is_wanted() -> None:
-    assert search_plan(300, 300, 10, has_condition=False, always_ask=True).limits == (29, 232)
-    assert search_plan(10**6, 10**6, 9_000, has_condition=False, always_ask=True).limits == ()
+    assert candidate_limits(300, 300, 10, num_meeting=None, always_ask=True) == (29, 232)
+    assert candidate_limits(10**6, 10**6, 9_000, num_meeting=None, always_ask=True) == ()
 
 
 @pytest.mark.parametrize("with_condition", [False, True])
@@ -72,6 +75,21 @@ def test_a_condition_on_a_column_of_another_type_is_left_to_the_mask() -> None:
     vectors = clustered_vectors(NUM_ROWS, DIM)
     index = edge_index(vectors, graph=True)
     nothing = PayloadCondition({"must": [{"is_empty": {"key": "item_id"}}]}, {"item_id": "int"})
-    mask = np.ones(NUM_ROWS, dtype=np.bool_)
-    mask[0] = False
+    mask = np.arange(NUM_ROWS) % 3 == 0
     assert index._usable(Selection(mask, nothing)) is None
+
+
+def test_a_condition_that_keeps_most_rows_is_left_to_the_mask() -> None:
+    vectors = clustered_vectors(NUM_ROWS, DIM)
+    numbers = list(range(NUM_ROWS))
+    payload = payload_table(NUM_ROWS, {"n": "int"}, {"attributes.n": numbers})
+    index = edge_index(vectors, graph=True, payload=payload)
+    for share in (0.4, 0.6):
+        last = int(share * NUM_ROWS)
+        wanted = {"must": [{"key": "attributes.n", "range": {"lt": last}}]}
+        condition = PayloadCondition(wanted, {"attributes.n": "int"})
+        mask = np.arange(NUM_ROWS) < last
+        found = index._usable(Selection(mask, condition))
+        assert found == (condition if share < 0.5 else None)
+        few = mask & (np.arange(NUM_ROWS) % 7 == 0)
+        assert index._usable(Selection(few, condition, num_meeting=last)) == found

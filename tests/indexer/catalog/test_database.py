@@ -13,7 +13,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from indexer.catalog.catalog import Catalog
-from indexer.catalog.database import HEAD_REVISION, CatalogError
+from indexer.catalog.database import (
+    HEAD_REVISION,
+    CatalogError,
+    CatalogFull,
+    write_transaction,
+)
 from indexer.catalog.migrations import known_revisions
 from indexer.catalog.schema import metadata
 from indexer.data_dir import DataDir
@@ -94,3 +99,17 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     data_dir.catalog_path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(CatalogError, match=r"catalog\.sqlite.*not a database"):
         Catalog.open(data_dir)
+
+
+def test_a_disk_without_room_is_told_apart_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Catalog.open(DataDir(tmp_path)) as catalog:
+
+        def write_too_much() -> None:
+            with write_transaction(catalog.engine) as connection:
+                connection.exec_driver_sql("PRAGMA max_page_count=1")
+                connection.exec_driver_sql("CREATE TABLE large (bytes BLOB)")
+                connection.exec_driver_sql("INSERT INTO large VALUES (zeroblob(1000000))")
+
+        with pytest.raises(CatalogFull, match=r"catalog\.sqlite: .*full \(SQLITE_FULL\)"):
+            write_too_much()
+        catalog.check_integrity()

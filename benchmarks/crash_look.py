@@ -23,10 +23,10 @@ from benchmarks.made_up_items import (
 from benchmarks.write_ledger import Ledger
 from encoders.space import Vectors
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.locations import UPLOADED
 from indexer.catalog.records import ItemRecord, ItemWrite
 from indexer.catalog.takedown_records import TakenDown
 from indexer.data_dir import DataDir
-from indexer.item_writer import SOURCE
 from indexer.live_view import LiveCollection, LiveView
 from indexer.publish import finished_snapshots, kept_snapshots, roll_back
 from indexer.snapshot_files import mapped_items
@@ -82,7 +82,7 @@ def look_at_takedowns(data_dir: DataDir, ledger_path: Path) -> list[str]:
 def _version(item: ItemRecord) -> int:
     """Return the version that an item says it has, if its content is that of this version."""
     version = int(str(item.attributes["version"]))
-    if item.source == SOURCE:  # it has the content of a request; its vectors tell
+    if item.source == UPLOADED:  # it has the content of a request; its vectors tell
         return version
     is_so = item.content_sha256 == content_sha256(item.item_id, version)
     return version if is_so else NEVER_WRITTEN

@@ -23,10 +23,11 @@ from benchmarks.made_up_items import (
 )
 from benchmarks.write_ledger import LedgerLog, PutRefused
 from indexer.catalog.catalog import Catalog
+from indexer.catalog.locations import UPLOADED
 from indexer.catalog.records import ItemRecord
 from indexer.catalog.takedown_records import TakenDown
 from indexer.data_dir import DataDir
-from indexer.item_writer import SOURCE, VECTORS_FORMAT
+from indexer.item_writer import VECTORS_FORMAT
 from indexer.takedown import take_down
 
 NUM_ITEMS = 120
@@ -148,7 +149,7 @@ def is_text(version: int) -> bool:
 
 def is_upload(item: ItemRecord) -> bool:
     """Tell whether an item came to the API as words, which are kept as its original."""
-    return item.source == SOURCE and item.format != VECTORS_FORMAT
+    return item.source == UPLOADED and item.format != VECTORS_FORMAT
 
 
 def num_segments(item: ItemRecord) -> int:

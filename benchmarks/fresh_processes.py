@@ -20,15 +20,15 @@ PRELOADED = [
     "benchmarks.crash_look",
     "benchmarks.crash_processes",
     "faiss",
-    "litestar.testing",
     "numpy.ma",
-    "search_api.app",
     "sqlite3",
-    # What commands import when they run.
+    # What commands and servers import when they run.
     "indexer.pipeline",
     "indexer.reindex",
     "indexer.restore",
     "indexer.takedown",
+    "litestar.testing",
+    "search_api.app",
     "search_api.cli.main",
 ]
 ResultT = TypeVar("ResultT")

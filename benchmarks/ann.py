@@ -172,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peer-cache", type=Path, help="keep the peers' indexes here")
     parser.add_argument("--results", type=Path, default=Path("benchmark-results"))
     options = parser.parse_args(arguments)
-    defaults = QUICK if options.quick else {"sets": list(FULL_SETS), "rows": ROWS, "rounds": 7}
+    full: dict[str, Any] = {"sets": list(FULL_SETS), "rows": ROWS, "rounds": 7}
+    defaults: dict[str, Any] = QUICK if options.quick else full
     versions, missing = installed(options.peers)
     for name in missing:
         say(f"{name} is not installed, so it is not compared with: {INSTALL_EXTRA}")

@@ -137,7 +137,7 @@ def _timed_build(stored: NDArray[np.float16], factory: str) -> tuple[StageClock,
     with ExitStack() as watched:
         for function in ("recall_sample", "tune", "_measured"):
             watched.enter_context(clock.watch(building, function, "tune"))
-        FaissIndex.train = train  # type: ignore[method-assign]
+        FaissIndex.train = train  # type: ignore[assignment, method-assign]
         try:
             with clock.stage("build"):
                 building.build_index(stored, SPACE, IndexConfig(factory=factory))

@@ -87,14 +87,14 @@ class KindredIndex:
 
     def search(self, queries: Vectors, k: int, setting: Setting) -> Rows:
         """Search as a server does; an empty ``setting`` leaves the index its own."""
-        if setting:
-            assert isinstance(self.index, FaissIndex)
-            self.index.settings = SearchSettings(**setting)
+        if not setting:
+            return self.index.search(queries, k).rows
+        assert isinstance(self.index, FaissIndex)
+        self.index.settings = SearchSettings(**setting)
         try:
             return self.index.search(queries, k).rows
         finally:
-            if setting:
-                self.index.settings = self.entry.search
+            self.index.settings = self.entry.search
 
 
 _NPROBE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)

@@ -76,9 +76,9 @@ class MadeUpLoader:
         """Return an encoder."""
         return MadeUpEncoder(self.identify(config))
 
-    def open_recognizer(self, config: WhisperConfig) -> NoReturn:
+    def open_recognizer(self, _config: WhisperConfig) -> NoReturn:
         """Refuse: the collection has no speech."""
-        raise ModelMissing(f"there is no {config.family} among made-up models")
+        raise ModelMissing("there is no recogniser among made-up models")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def test_a_visitor_logs_in_and_gets_where_they_wanted(
         visitor.expected_statuses = {401}
         page.get_by_label("API key").fill("kindred_wrong")
         page.get_by_role("button", name="Log in").click()
-        page.get_by_text("This key does not open Kindred").wait_for()
+        page.get_by_text("This API key is not known here").wait_for()
         page.get_by_label("API key").fill(token)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"{site.url}/?q=red")

@@ -87,7 +87,10 @@ def tune(
             break
     affordable = [point for point in reaching if _cost(point) <= max_microseconds]
     if affordable:
-        return Tuning(tuple(curve), min(affordable, key=_cost), reached=True)
+        chosen = min(
+            affordable, key=lambda point: (_true_cost(point, curve), _effort(point.search))
+        )
+        return Tuning(tuple(curve), chosen, reached=True)
     best = max(curve, key=lambda point: (point.recall_at_10, -_cost(point)))
     reached = best in just_below and _cost(best) <= max_microseconds
     return Tuning(tuple(curve), best, reached=reached)
@@ -131,6 +134,23 @@ def _tried(
 def _cost(point: CurvePoint) -> float:
     assert point.cpu_microseconds is not None
     return point.cpu_microseconds
+
+
+def _true_cost(point: CurvePoint, curve: list[CurvePoint]) -> float:
+    """Return the least that was measured of a setting and of all that do no less than it.
+
+    More work cannot take less time, whatever a busy machine measured.
+    """
+    effort = _effort(point.search)
+    return min(
+        _cost(other)
+        for other in curve
+        if all(least <= its for least, its in zip(effort, _effort(other.search), strict=True))
+    )
+
+
+def _effort(search: SearchSettings) -> tuple[int, int, int]:
+    return search.nprobe or 0, search.ef_search or 0, search.k_factor or 0
 
 
 def _settings_grid(index: FaissIndex) -> Iterator[list[SearchSettings]]:

@@ -168,7 +168,7 @@ def test_files_that_cannot_be_searched_with_are_refused_with_the_reason(
     elsewhere = client.post(
         "/questions", files={"file": ("a.png", red_png)}, headers={"sec-fetch-site": "cross-site"}
     )
-    assert "own page only" in html(elsewhere, 400)
+    assert "own pages only" in html(elsewhere, 400)
 
 
 def test_files_come_from_this_page_also_where_browsers_say_only_the_origin(

@@ -97,9 +97,16 @@ class SwapServer:
         return [sys.executable, "-m", "search_api.cli", *arguments]
 
     def wait_until_ready(self) -> None:
-        """Return when it answers; `TimeoutError` if it does not."""
+        """Return when it answers.
+
+        Raises:
+            RuntimeError: it has ended; it says why on stderr.
+            TimeoutError: it does not answer.
+        """
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self._process.returncode}")
             with contextlib.suppress(httpx.TransportError):
                 if (
                     self.http.get("/readyz").status_code == 200

@@ -77,8 +77,12 @@ async def _questions(request: EmbeddingsRequest, encoder: EncoderService) -> Vec
         async with turns:
             return (await encoder.encode_text(text, [request.model]))[request.model].vectors
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(encoded(text)) for text in request.texts]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(encoded(text)) for text in request.texts]
+    except ExceptionGroup as failed:
+        # The others were cancelled with it, so the first is why.
+        raise failed.exceptions[0] from failed
     return np.concatenate([task.result() for task in tasks])
 
 

@@ -21,7 +21,6 @@ from indexer.config import CollectionConfig
 from indexer.live_view import LiveView, UnknownChannel
 from search_api.channel_search import search_channel
 from search_api.errors import (
-    InvalidRequest,
     ItemNotFound,
     NoChannel,
     UnknownCollection,
@@ -34,7 +33,6 @@ from search_api.item_selection import select_items
 from search_api.live_recall import AnsweredSearch
 from search_api.query_vectors import QueryEncoder
 from search_api.schemas import (
-    MAX_QUERY_VECTORS,
     SearchOptions,
     SearchRequest,
     SearchResponse,
@@ -151,8 +149,6 @@ class Searcher:
 
         def work() -> VectorSearchResponse:
             vectors = read_vectors(content, view.channels[channel].dim)
-            if len(vectors) > MAX_QUERY_VECTORS:
-                raise InvalidRequest(f"{len(vectors)} vectors; at most {MAX_QUERY_VECTORS}")
             among, condition = self._selected(view, options)
             answer = search_vectors(view, channel, vectors, options.limit, among, condition)
             return VectorSearchResponse(

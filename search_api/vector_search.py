@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.space import Vectors, unit_rows
+from encoders.space import MIN_LENGTH, Vectors, unit_rows
 from indexer.ann.vector_index import ItemCondition, Rows, SearchMode
 from indexer.live_view import LiveView
+from search_api.channel_search import WIDENING
 from search_api.errors import InvalidRequest
-
-WIDENING = 4
-"""Factor by which the number of segments grows while a vector has too few distinct items."""
+from search_api.schemas import MAX_QUERY_VECTORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,8 @@ def read_vectors(content: bytes, dim: int) -> Vectors:
         dim: length of a vector.
 
     Raises:
-        InvalidRequest: another number of bytes, or a row that is not finite or has no direction.
+        InvalidRequest: another number of bytes, too many rows, or one that is not finite or has no
+            direction.
     """
     if not content or len(content) % (4 * dim):
         raise InvalidRequest(
@@ -45,9 +45,11 @@ def read_vectors(content: bytes, dim: int) -> Vectors:
             f"{len(content)} bytes"
         )
     given = np.frombuffer(content, "<f4").reshape(-1, dim)
+    if len(given) > MAX_QUERY_VECTORS:
+        raise InvalidRequest(f"{len(given)} vectors; at most {MAX_QUERY_VECTORS}")
     with np.errstate(over="ignore"):  # then it is infinite, and refused
         lengths = np.linalg.norm(given, axis=1)
-    wrong = ~(np.isfinite(lengths) & (lengths > 0))
+    wrong = ~(np.isfinite(lengths) & (lengths >= MIN_LENGTH))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InvalidRequest(f"vector {row} has no direction: its length is {lengths[row]}")

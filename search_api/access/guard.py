@@ -12,7 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from search_api.access.api_key import Scope
-from search_api.access.principal import Authenticator, Principal
+from search_api.access.principal import Authenticator
 from search_api.access.rate_limit import RateLimits, TooManyRequests
 from search_api.errors import NotAllowed
 
@@ -61,7 +61,6 @@ async def authorize(connection: Connection, handler: BaseRouteHandler) -> None:
     if principal.key_id is not None and principal.requests_per_minute is not None:
         limits: RateLimits = connection.app.state.rate_limits
         await _count(limits, principal.key_id, principal.requests_per_minute)
-    connection.scope["auth"] = principal
 
 
 async def _count(limits: RateLimits, key_id: str, per_minute: int) -> None:
@@ -70,9 +69,3 @@ async def _count(limits: RateLimits, key_id: str, per_minute: int) -> None:
         raise TooManyRequests(
             f"the key {key_id} may send {per_minute} requests a minute", wait_seconds=round(wait, 3)
         )
-
-
-def principal_of(connection: Connection) -> Principal:
-    """Return who a request that was let in comes from."""
-    principal: Principal = connection.scope["auth"]
-    return principal

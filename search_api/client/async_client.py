@@ -395,6 +395,8 @@ class AsyncKindredClient:
     async def download(self, item_id: str, path: Path, *, collection: str | None = None) -> None:
         """Write the file of an item to ``path``, as it comes; the path holds all of it or nothing.
 
+        It is not asked for again by itself.
+
         Args:
             item_id: the item.
             path: of a file in a folder that exists; what was there is replaced.

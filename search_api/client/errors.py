@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import httpx
 import msgspec
@@ -60,8 +59,9 @@ def problem_of(response: httpx.Response) -> Problem:
     try:
         return msgspec.json.decode(response.content, type=Problem)
     except msgspec.MsgspecError:
-        title = response.reason_phrase or HTTPStatus(response.status_code).phrase
         return Problem(
-            type="about:blank", title=title, status=response.status_code,
+            type="about:blank",
+            title=response.reason_phrase or "an answer that is not Kindred's",
+            status=response.status_code,
             detail=response.text[:500],
-        )  # fmt: skip
+        )

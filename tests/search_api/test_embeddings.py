@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from litestar.testing import TestClient
 
+from encoders.serving.errors import Overloaded
 from search_api.embedding_schemas import MAX_INPUTS
 from tests.fake_encoders import text_vector
 from tests.search_api.test_app import problem
@@ -62,3 +63,15 @@ def test_what_cannot_be_encoded_is_named(
     client: TestClient[Any], body: dict[str, Any], says: str
 ) -> None:
     assert says in problem(embeddings(client, **body), 400)["detail"]
+
+
+def test_an_encoder_that_is_busy_is_said_so(
+    client: TestClient[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> Any:
+        raise Overloaded("255 questions wait already")
+
+    monkeypatch.setattr(client.app.state.service.encoder, "encode_text", busy)
+    answer = embeddings(client, model="passages", input=["a", "b", "c"])
+    assert problem(answer, 429)["code"] == Overloaded.code
+    assert answer.headers["retry-after"]

@@ -86,6 +86,7 @@ def test_a_filter_and_deleted_items_are_heeded(client: TestClient[Any]) -> None:
         (b"\0" * 256, {"channel": "passages"}, "vector 0 has no direction"),
         (np.full(64, np.nan, "<f4").tobytes(), {"channel": "passages"}, "vector 0"),
         (np.full(64, 3e38, "<f4").tobytes(), {"channel": "passages"}, "vector 0"),
+        (np.full(64, 1e-20, "<f4").tobytes(), {"channel": "passages"}, "vector 0"),
         (np.ones(64, "<f4").tobytes(), {}, "channel"),
         (np.ones(64, "<f4").tobytes(), {"channel": "none"}, "passages"),
         (np.ones(64, "<f4").tobytes(), {"channel": "passages", "limit": 0}, "limit"),

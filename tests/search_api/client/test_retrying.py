@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 from collections.abc import Callable
 from typing import Any
@@ -147,6 +148,24 @@ def test_answers_of_something_else_are_told_apart() -> None:
     with pytest.raises(ApiError, match="bad gateway") as refused:
         client(Script(gate), Retries(attempts=1)).item("a")
     assert refused.value.status == 502
+
+
+def test_statuses_that_nobody_knows_are_errors_too() -> None:
+    with pytest.raises(ApiError) as refused:
+        client(Script(httpx.Response(599, text="?")), Retries(attempts=1)).item("a")
+    assert refused.value.status == 599
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in vars(kind).items()
+            if inspect.isfunction(method) and not name.startswith("_")
+        }
+
+    assert len(methods(KindredClient)) > 20
+    assert methods(KindredClient) == methods(AsyncKindredClient)
 
 
 def test_ids_are_one_part_of_the_address() -> None:

@@ -93,7 +93,12 @@ def made_up_write(
         )
         for name, identity in identities.items()
     )
-    record = ItemRecord(
+    return ItemWrite(made_up_record(item_id, sha256, {"version": version}), channels)
+
+
+def made_up_record(item_id: str, sha256: str, attributes: Mapping[str, object]) -> ItemRecord:
+    """Return an item of which there is no file."""
+    return ItemRecord(
         item_id=item_id,
         medium="text",
         format="plain",
@@ -103,9 +108,8 @@ def made_up_write(
         content_sha256=sha256,
         size_bytes=1,
         mtime_ns=1,
-        attributes={"version": version},
+        attributes=attributes,
     )
-    return ItemWrite(record, channels)
 
 
 def made_up_text(item_id: str, version: int) -> str:

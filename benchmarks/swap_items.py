@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.made_up_items import made_up_record
 from encoders.encoder import EncoderIdentity
 from encoders.loading import EncoderLoader
 from encoders.media.content import Segment
 from encoders.models.folder import ModelFolder
 from encoders.space import Vectors, unit_rows
 from indexer.catalog.catalog import Catalog
-from indexer.catalog.records import ChannelVectors, ItemRecord, ItemWrite
+from indexer.catalog.records import ChannelVectors, ItemWrite
 from indexer.config import CollectionConfig, parse_collection
 from indexer.pipeline import channel_identities
 
@@ -137,19 +138,8 @@ class SwapItems:
             )
             for name in swap_collection().channels
         )
-        record = ItemRecord(
-            item_id=item_id,
-            medium="text",
-            format="plain",
-            source="made-up",
-            relative_path=item_id,
-            location=f"made-up/{item_id}",
-            content_sha256=sha256,
-            size_bytes=1,
-            mtime_ns=1,
-            attributes={"generation": generation, "kind": kind_of(item_id)},
-        )
-        return ItemWrite(record, channels)
+        attributes = {"generation": generation, "kind": kind_of(item_id)}
+        return ItemWrite(made_up_record(item_id, sha256, attributes), channels)
 
     def own_body(self, number: int) -> dict[str, Any]:
         """Return the request that puts an item which is like no other."""

@@ -16,6 +16,11 @@ from tests.indexer.small_media import write_picture, write_sound
 
 
 @pytest.fixture
+def data_dir(tmp_path: Path) -> DataDir:
+    return DataDir(tmp_path)
+
+
+@pytest.fixture
 def media(tmp_path: Path) -> Path:
     folder = tmp_path / "media"
     (folder / "deep").mkdir(parents=True)

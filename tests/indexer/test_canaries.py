@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -31,11 +30,6 @@ from tests.indexer.stored_items import (
 CONFIG = tiny_config()
 NUM_ITEMS = 150
 SEGMENTS_PER_ITEM = 3
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> DataDir:
-    return DataDir(tmp_path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,6 @@ from indexer.reindex import GateRefused, reindex
 from tests.indexer.stored_items import COLLECTION, identities, tiny_config, write_of
 
 CONFIG = tiny_config()
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> DataDir:
-    return DataDir(tmp_path)
 
 
 @pytest.fixture

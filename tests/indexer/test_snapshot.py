@@ -27,11 +27,6 @@ CONFIG = tiny_config()
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> DataDir:
-    return DataDir(tmp_path)
-
-
-@pytest.fixture
 def catalog(data_dir: DataDir) -> Iterator[Catalog]:
     with Catalog.open(data_dir) as opened:
         opened.register_collection(CONFIG)

@@ -31,6 +31,7 @@ from tests.indexer.ann.server_indexes import (
     server_index,
 )
 from tests.indexer.stored_items import random_vectors
+from tests.search_api.random_filters import conditions_on, filters_of
 
 # What Qdrant's client says when it plays the server itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode", "ignore:Payload indexes")
@@ -136,32 +137,10 @@ def conditions(draw: st.DrawFn) -> dict[str, Any]:
         values |= st.datetimes().map(as_json)
     elif name in ("tags", "title"):
         values |= st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
-    operators = ["equals", "in", "exists"]
-    if FIELDS[name].type in ("int", "float", "datetime"):
-        operators.append("range")
-    operator = draw(st.sampled_from(operators))
-    operand: Any
-    if operator == "equals":
-        operand = draw(values)
-    elif operator == "in":
-        operand = draw(st.lists(values, min_size=1, max_size=3))
-    elif operator == "exists":
-        operand = draw(st.booleans())
-    else:
-        names = draw(st.lists(st.sampled_from(["gte", "gt", "lte", "lt"]), min_size=1, unique=True))
-        operand = {bound: draw(values) for bound in names}
-    return {"field": name, operator: operand}
+    return draw(conditions_on(FIELDS[name], values))
 
 
-filters = st.recursive(
-    conditions(),
-    lambda inner: (
-        st.fixed_dictionaries({"and": st.lists(inner, min_size=1, max_size=3)})
-        | st.fixed_dictionaries({"or": st.lists(inner, min_size=1, max_size=3)})
-        | st.fixed_dictionaries({"not": inner})
-    ),
-    max_leaves=6,
-)
+filters = filters_of(conditions())
 
 
 @given(filters)

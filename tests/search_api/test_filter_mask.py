@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from search_api.filter_mask import filter_mask
 from search_api.filters import filter_fields, parse_filter
+from tests.search_api.random_filters import conditions_on, filters_of
 
 ATTRIBUTES = {
     "tags": "keyword",
@@ -72,32 +73,10 @@ def as_json(value: Any) -> Any:
 def conditions(draw: st.DrawFn) -> dict[str, Any]:
     name = draw(st.sampled_from(list(VALUES)))
     values = VALUES[name].map(as_json)
-    operators = ["equals", "in", "exists"]
-    if FIELDS[name].type in ("int", "float", "datetime"):
-        operators.append("range")
-    operator = draw(st.sampled_from(operators))
-    operand: Any
-    if operator == "equals":
-        operand = draw(values)
-    elif operator == "in":
-        operand = draw(st.lists(values, min_size=1, max_size=3))
-    elif operator == "exists":
-        operand = draw(st.booleans())
-    else:
-        names = draw(st.lists(st.sampled_from(["gte", "gt", "lte", "lt"]), min_size=1, unique=True))
-        operand = {bound: draw(values) for bound in names}
-    return {"field": name, operator: operand}
+    return draw(conditions_on(FIELDS[name], values))
 
 
-filters = st.recursive(
-    conditions(),
-    lambda inner: (
-        st.fixed_dictionaries({"and": st.lists(inner, min_size=1, max_size=3)})
-        | st.fixed_dictionaries({"or": st.lists(inner, min_size=1, max_size=3)})
-        | st.fixed_dictionaries({"not": inner})
-    ),
-    max_leaves=6,
-)
+filters = filters_of(conditions())
 
 
 def holds(data: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

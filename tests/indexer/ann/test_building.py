@@ -99,6 +99,9 @@ def test_inverted_lists_reach_their_target_recall_at_the_least_cost() -> None:
         )
     ]
     assert all(min(no_less) <= (point.cpu_microseconds or 0) for point in reaching)
+    for point in reaching:
+        more = zip(effort(point.search), effort(entry.search), strict=True)
+        assert point.search == entry.search or any(its > least for its, least in more)
     assert entry.choice is not None
     assert "0.95" in entry.choice.why
     assert built.recall_at_10 is not None
